@@ -1,0 +1,29 @@
+"""Errors a user can act on: one clear sentence, no traceback."""
+
+
+class UserError(Exception):
+    """A mistake in what the user gave us: the CLI prints its message and exits with `exit_code`.
+
+    The message is one sentence that names the file or field, the value seen, what is accepted and how to fix it.
+    """
+
+    exit_code = 2
+
+
+class MissingExtraError(UserError):
+    """An optional dependency is asked for and is not installed.
+
+    Args:
+        package (`str`): import name of what is missing.
+        extra (`str`): the extra of this package that brings it.
+        purpose (`str`): what needs it, in a few words.
+    """
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs `{package}`, which is not installed: pip install 'videopath-hf[{extra}]'")
+
+
+class TooManyRejectsError(UserError):
+    """More was skipped than the configured threshold allows; what succeeded is saved."""
+
+    exit_code = 3

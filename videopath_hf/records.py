@@ -1,0 +1,177 @@
+"""What travels between the stops of the road, in one place and versioned.
+
+lecture -> [`Sentence`, `Segment`] -> [`ClipRecord`, `Reject`] -> [`InstructionRecord`] -> [`Answer`] -> [`Score`]
+
+Times are seconds from the start of the source video. Boxes are (x0, y0, x1, y1) in pixels, x1 and y1 exclusive.
+Every record is a line of a JSONL file and validates when it is read; an unknown or missing field is an error.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+Box = tuple[int, int, int, int]
+Seconds = Annotated[float, Field(ge=0)]
+SegmentKind = Literal["tissue", "presenter", "title", "other"]
+Split = Literal["train", "test"]
+InstructionKind = Literal["caption", "image", "clip", "video"]
+"""Which stage a record is made for: stage 0 captions, stage 1 images, stage 2 clips, stage 3 videos."""
+
+
+class Record(BaseModel):
+    """Base of all records: immutable, closed to unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Sentence(Record):
+    """One spoken sentence or subtitle line."""
+
+    start: Seconds
+    end: Seconds
+    text: str
+    confidence: float | None = None
+
+
+class Segment(Record):
+    """A stretch of a lecture between two cuts and what it shows."""
+
+    video_id: str
+    index: int
+    start: Seconds
+    end: Seconds
+    kind: SegmentKind
+    figures: dict[str, float] = Field(default_factory=dict)
+
+
+class Evidence(Record):
+    """A value read from the lecture and where: spoken (`transcript`) or shown on screen (`text`)."""
+
+    value: str
+    source: Literal["transcript", "text"]
+    start: Seconds
+    end: Seconds
+
+
+class RemovedText(Record):
+    """On-screen text that was painted out of a clip; the words are kept, they are evidence."""
+
+    text: str
+    box: Box
+    start: Seconds
+    end: Seconds
+
+
+class PersonBox(Record):
+    """Where a presenter is seen, in pixels of the source video."""
+
+    box: Box
+    start: Seconds
+    end: Seconds
+
+
+class ClipRecord(Record):
+    """One curated clip: a muted H.264 file and everything known about it. Paths are relative to the output folder."""
+
+    schema_version: int = SCHEMA_VERSION
+    clip_id: str
+    video_id: str
+    source: str
+    start: Seconds
+    end: Seconds
+    fps: float
+    frames: int
+    width: int
+    height: int
+    clip: str
+    sha256: str
+    transcript: list[Sentence]
+    text: str
+    case: int | None = None
+    organ: Evidence | None = None
+    diagnosis: Evidence | None = None
+    tissue_box: Box | None = None
+    persons: list[PersonBox] = Field(default_factory=list)
+    removed_text: list[RemovedText] = Field(default_factory=list)
+    quality: dict[str, float] = Field(default_factory=dict)
+    keyframes: list[str] = Field(default_factory=list)
+
+
+class Reject(Record):
+    """Something that was not kept: which step dropped it, why, and on what figures."""
+
+    schema_version: int = SCHEMA_VERSION
+    video_id: str
+    source: str
+    start: Seconds
+    end: Seconds
+    step: str
+    reason: str
+    figures: dict[str, float] = Field(default_factory=dict)
+
+
+class Media(Record):
+    """One image or video a record shows, by path relative to the dataset's root."""
+
+    type: Literal["image", "video"]
+    path: str
+
+
+class InstructionRecord(Record):
+    """A question about one or more media and the answer a model should give.
+
+    `answer` is the description, a line break, then `Diagnosis: <diagnosis>`; for `kind="caption"` it is the caption
+    alone and `question` is empty. `messages` is the same in the chat form that TRL and chat templates take.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    kind: InstructionKind
+    clip_id: str
+    video_id: str
+    media: list[Media]
+    messages: list[dict[str, Any]]
+    question: str
+    answer: str
+    description: str
+    diagnosis: str | None = None
+    organ: str | None = None
+    split: Split
+    source: str
+    start: Seconds
+    end: Seconds
+    licence: str
+    writer: str
+    prompt_hash: str
+
+
+class Answer(Record):
+    """What a model said about one record, and how it came to it."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    question: str
+    answer: str
+    description: str
+    diagnosis: str | None
+    reference: str | None = None
+    reference_diagnosis: str | None = None
+    media: list[str]
+    frame_times: list[float] = Field(default_factory=list)
+    frames_zeroed: bool = False
+    model: str
+    revision: str | None = None
+    tokens: int
+    seconds: dict[str, float]
+
+
+class Score(Record):
+    """One figure for one answer. `value` is null, never 0, where it could not be had; `reason` says why."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    metric: str
+    value: float | None
+    reason: str | None = None

@@ -1,0 +1,74 @@
+"""Output folders and finished steps: one run at a time, one configuration a folder, nothing finished is done again."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from videopath_hf.errors import UserError
+from videopath_hf.files import read_json, write_json
+
+
+@contextmanager
+def claim_output(out: str | Path, key: str, what: str) -> Iterator[Path]:
+    """Create `out` for the work that `key` (a hash of inputs and configuration) stands for, and hold it.
+
+    A folder that holds the same work is continued; a folder of anything else is refused, never mixed.
+
+    Raises:
+        UserError: the folder cannot be written, is held by a running process, holds other files, or holds
+            the output of another configuration.
+    """
+    out = Path(out)
+    created = not out.exists()
+    claim = out / ".claim.json"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(f"output {out} is a file; give a folder with --out") from None
+    except OSError as error:
+        raise UserError(f"output folder {out} cannot be created: {error.strerror}") from None
+    if not os.access(out, os.W_OK):
+        raise UserError(f"output folder {out} is not writable; give another one with --out")
+    if not created and not claim.exists() and any(path.name != ".lock" for path in out.iterdir()):
+        raise UserError(f"output folder {out} holds files that are not of a {what} run; give an empty one with --out")
+    if claim.exists() and (seen := read_json(claim)) != {"what": what, "key": key}:
+        raise UserError(
+            f"output folder {out} holds a {seen.get('what')} run of another input or configuration "
+            f"({seen.get('key')}, this one is {key}); give another folder with --out or delete it"
+        )
+    try:
+        with FileLock(out / ".lock", timeout=0):
+            if not claim.exists():
+                write_json(claim, {"what": what, "key": key})
+            yield out
+    except Timeout:
+        raise UserError(f"output folder {out} is in use by another run; wait for it or give another --out") from None
+
+
+class Steps:
+    """Runs named steps once: a step whose key is already on disk is not run again.
+
+    Args:
+        folder (`Path`): where one JSON per finished step is kept: its key, its result and its seconds.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.seconds: dict[str, float] = {}
+
+    def run(self, name: str, key: str, work: Callable[[], Any]) -> Any:
+        """Return `work()`, which must be plain JSON, or what it returned when it last ran with this `key`."""
+        path = self.folder / f"{name}.json"
+        if path.exists() and (done := read_json(path))["key"] == key:
+            self.seconds[name] = done["seconds"]
+            return done["result"]
+        start = time.perf_counter()
+        result = work()
+        self.seconds[name] = round(time.perf_counter() - start, 3)
+        write_json(path, {"key": key, "seconds": self.seconds[name], "result": result})
+        return result

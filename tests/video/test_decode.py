@@ -1,0 +1,162 @@
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests.video.conftest import number_of, numbered
+from videopath_hf.errors import UserError
+from videopath_hf.samples import lecture_path
+from videopath_hf.video.decode import iter_frames, read_frames
+from videopath_hf.video.frame_index import frame_index
+from videopath_hf.video.probe import VideoError, probe
+
+
+def test_every_frame_comes_once_and_in_order(clip: Path) -> None:
+    frames = list(iter_frames(clip))
+    assert [frame.index for frame in frames] == list(range(100))
+    assert [number_of(frame.image) for frame in frames] == list(range(100))
+    assert frames[37].time == pytest.approx(37 / 25)
+    assert frames[0].image.dtype == np.uint8 and frames[0].image.shape == (72, 96, 3)
+
+
+def test_a_grid_takes_the_nearest_frames(clip: Path) -> None:
+    frames = list(iter_frames(clip, fps=4))
+    assert [frame.index for frame in frames] == [0, 6, 12, 19, 25, 31, 37, 44, 50, 56, 62, 69, 75, 81, 87, 94]
+    assert [number_of(frame.image) for frame in frames] == [frame.index for frame in frames]
+
+
+def test_a_stretch_is_numbered_from_the_start_of_the_video(long_gop_clip: Path) -> None:
+    frames = list(iter_frames(long_gop_clip, start=5.0, end=6.0))
+    assert [frame.index for frame in frames] == list(range(150, 180))
+    assert [number_of(frame.image) for frame in frames] == list(range(150, 180))
+    assert [frame.time for frame in frames] == pytest.approx([number / 30 for number in range(150, 180)])
+
+
+def test_a_stretch_on_a_grid_is_what_the_whole_video_holds_there(long_gop_clip: Path) -> None:
+    whole = {frame.index: frame.image for frame in iter_frames(long_gop_clip)}
+    frames = list(iter_frames(long_gop_clip, fps=2, start=4.5, end=6.5))
+    assert [frame.index for frame in frames] == [135, 150, 165, 180]
+    assert all(np.array_equal(frame.image, whole[frame.index]) for frame in frames)
+
+
+def test_a_picture_shown_for_long_fills_its_part_of_the_grid(uneven_clip: Path) -> None:
+    frames = list(iter_frames(uneven_clip, fps=2, end=3.0))
+    assert [frame.index for frame in frames] == [0, 2, 2, 3, 3, 4]
+    assert [frame.time for frame in frames] == pytest.approx([0, 0.2, 0.2, 2.0, 2.0, 2.1])
+
+
+def test_frames_are_scaled_down_to_an_even_height_and_never_up(clip: Path) -> None:
+    assert next(iter_frames(clip, width=50)).image.shape == (38, 50, 3)
+    assert next(iter_frames(clip, width=960)).image.shape == (72, 96, 3)
+
+
+def test_a_turned_video_comes_upright(clip: Path, turned_clip: Path) -> None:
+    flat, upright = next(iter_frames(clip)).image, next(iter_frames(turned_clip)).image
+    assert np.array_equal(upright, np.rot90(flat, -1))
+    assert np.array_equal(read_frames(turned_clip, [0])[0], upright)
+    assert next(iter_frames(turned_clip, width=36)).image.shape == (48, 36, 3)
+
+
+def test_damage_in_the_middle_is_an_error_that_names_the_time(damaged_clip: Path) -> None:
+    with pytest.raises(VideoError, match=r"damaged\.mp4 cannot be decoded after [12]\.\d\d s"):
+        list(iter_frames(damaged_clip, fps=2))
+
+
+def test_a_cut_off_file_is_an_error_at_its_end_not_a_shorter_video(cut_clip: Path) -> None:
+    with pytest.raises(VideoError, match="after"):
+        list(iter_frames(cut_clip))
+    with pytest.raises(VideoError, match="cut off"):
+        read_frames(cut_clip, [0])
+
+
+@pytest.mark.parametrize("backend", ["pyav", "decord"])
+def test_frames_come_in_the_order_asked_for_and_as_often(long_gop_clip: Path, backend: str) -> None:
+    if backend == "decord":
+        pytest.importorskip("decord")
+    wanted = [200, 3, 3, 121, 0, 239, 41, 40, 39]
+    frames = read_frames(long_gop_clip, wanted, backend)  # type: ignore[arg-type]
+    assert [number_of(frame) for frame in frames] == wanted
+
+
+def test_seeking_reads_what_decoding_from_the_start_reads(long_gop_clip: Path) -> None:
+    whole = np.stack([frame.image for frame in iter_frames(long_gop_clip)])
+    for start in (0, 17, 39, 100):
+        wanted = list(range(start, 240, 61))
+        assert np.array_equal(read_frames(long_gop_clip, wanted), whole[wanted])
+
+
+def test_a_stream_without_whole_keyframes_is_decoded_from_its_start(tmp_path: Path) -> None:
+    path = tmp_path / "refresh.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"x264-params": "intra-refresh=1:keyint=40"})
+        stream.width, stream.height, stream.pix_fmt = 96, 72, "yuv420p"
+        for image in numbered(120):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    assert frame_index(path).keyframes.tolist() == [0]
+    whole = np.stack([frame.image for frame in iter_frames(path)])
+    assert np.array_equal(read_frames(path, [45, 85, 119]), whole[[45, 85, 119]])
+
+
+def test_frames_of_a_variable_rate_video_are_found_by_number(uneven_clip: Path) -> None:
+    assert [number_of(frame) for frame in read_frames(uneven_clip, [5, 3, 0])] == [5, 3, 0]
+
+
+@pytest.mark.parametrize("index", [-1, 100])
+def test_a_frame_out_of_range_is_an_error(clip: Path, index: int) -> None:
+    with pytest.raises(VideoError, match=rf"has 100 frames, numbered from 0; frame {index} does not exist"):
+        read_frames(clip, [0, index])
+
+
+def test_an_unknown_backend_is_refused(clip: Path) -> None:
+    with pytest.raises(ValueError, match="backend must be 'pyav' or 'decord'"):
+        read_frames(clip, [0], "opencv")  # type: ignore[arg-type]
+
+
+def test_decord_is_asked_for_only_when_chosen(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "decord", None)
+    assert len(read_frames(clip, [0])) == 1
+    with pytest.raises(UserError, match="pip install decord"):
+        read_frames(clip, [0], "decord")
+
+
+def test_decord_is_not_asked_for_a_turned_video(turned_clip: Path) -> None:
+    pytest.importorskip("decord")
+    with pytest.raises(VideoError, match=r"turned\.mp4 is shown turned .*use backend='pyav'"):
+        read_frames(turned_clip, [0], "decord")
+
+
+def test_decord_names_the_file_it_cannot_decode(damaged_clip: Path) -> None:
+    pytest.importorskip("decord")
+    with pytest.raises(VideoError, match=r"damaged\.mp4 cannot be decoded by decord .*use backend='pyav'"):
+        read_frames(damaged_clip, [0, 60, 99], "decord")
+
+
+def test_both_backends_read_the_same_frames_of_the_sample_lecture() -> None:
+    pytest.importorskip("decord")
+    total = len(frame_index(lecture_path()).times)
+    wanted = [0, 1, total // 3, total // 2, total - 1]
+    pyav, decord = (read_frames(lecture_path(), wanted, backend) for backend in ("pyav", "decord"))
+    assert np.array_equal(pyav, decord)
+
+
+def test_the_index_without_decoding_agrees_with_decoding(long_gop_clip: Path) -> None:
+    index = frame_index(long_gop_clip)
+    frames = list(iter_frames(long_gop_clip, width=8))
+    assert index.times.tolist() == pytest.approx([frame.time for frame in frames])
+    assert index.keyframes.tolist() == [0, 40, 80, 120, 160, 200]
+    assert len(index.times) == probe(long_gop_clip).frames
+
+
+def test_a_video_without_time_stamps_is_read_by_counting(long_gop_clip: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "raw.h264"
+    with av.open(str(long_gop_clip)) as source, av.open(str(raw), "w", format="h264") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.size:
+                packet.stream = stream
+                target.mux(packet)
+    assert frame_index(raw).pts is None
+    assert [number_of(frame) for frame in read_frames(raw, [200, 5])] == [200, 5]

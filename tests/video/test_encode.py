@@ -1,0 +1,95 @@
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests.video.conftest import number_of, numbered
+from videopath_hf.video.decode import iter_frames, read_frames
+from videopath_hf.video.encode import write_clip
+from videopath_hf.video.frame_index import frame_index
+from videopath_hf.video.probe import VideoError, probe
+
+
+def test_the_same_frames_give_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        assert write_clip(tmp_path / name, numbered(40, 240, 320), fps=2) == 40
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_a_clip_is_muted_h264_with_as_many_frames_as_went_in(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    assert write_clip(path, numbered(7), fps=2) == 7
+    info = probe(path)
+    assert (info.frames, info.fps, info.codec, info.has_audio) == (7, 2.0, "h264", False)
+    assert info.duration == pytest.approx(3.5)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec_context.pix_fmt == "yuv420p"
+
+
+def test_frames_keep_their_times_and_order(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    write_clip(path, numbered(50), fps=29.97)
+    frames = list(iter_frames(path))
+    assert [number_of(frame.image) for frame in frames] == list(range(50))
+    assert [frame.time for frame in frames] == pytest.approx([number / 29.97 for number in range(50)], abs=1e-4)
+
+
+def test_a_clip_looks_like_its_frames(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 255, 64, dtype=np.uint8)
+    image = np.stack([np.tile(ramp, (64, 1)), np.tile(ramp[:, None], (1, 64)), np.full((64, 64), 128, np.uint8)], -1)
+    write_clip(tmp_path / "clip.mp4", [image] * 3, fps=1, crf=8)
+    difference = np.abs(read_frames(tmp_path / "clip.mp4", [1])[0].astype(int) - image)
+    assert difference.mean() < 3
+
+
+def test_an_odd_row_and_column_are_cropped(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    write_clip(path, numbered(4, 73, 97), fps=2, crf=0)
+    info = probe(path)
+    assert (info.width, info.height) == (96, 72)
+    first = next(numbered(1, 73, 97))[:72, :96]
+    assert np.abs(read_frames(path, [0])[0].astype(int) - first).mean() < 12
+
+
+def test_keyframes_come_every_second_unless_said_otherwise(tmp_path: Path) -> None:
+    still = [next(numbered(1))] * 30
+    write_clip(tmp_path / "a.mp4", still, fps=5)
+    assert frame_index(tmp_path / "a.mp4").keyframes.tolist() == [0, 5, 10, 15, 20, 25]
+    write_clip(tmp_path / "b.mp4", still, fps=5, gop=12)
+    assert frame_index(tmp_path / "b.mp4").keyframes.tolist() == [0, 12, 24]
+
+
+def test_a_clip_plays_while_it_loads(tmp_path: Path) -> None:
+    write_clip(tmp_path / "clip.mp4", numbered(10), fps=2)
+    data = (tmp_path / "clip.mp4").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+
+
+def test_nothing_is_left_behind_when_the_frames_fail(tmp_path: Path) -> None:
+    def failing() -> object:
+        yield from numbered(3)
+        raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError, match="no more"):
+        write_clip(tmp_path / "clip.mp4", failing(), fps=2)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_clip_without_frames_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match="there are no frames"):
+        write_clip(tmp_path / "clip.mp4", [], fps=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_frames_of_different_sizes_are_refused(tmp_path: Path) -> None:
+    frames = [next(numbered(1)), next(numbered(1, 80, 96))]
+    with pytest.raises(ValueError, match="of one size"):
+        write_clip(tmp_path / "clip.mp4", frames, fps=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(VideoError, match=r"clip\.mp4 cannot be written"):
+        write_clip(tmp_path / "file" / "clip.mp4", numbered(2), fps=2)

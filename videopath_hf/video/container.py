@@ -1,0 +1,178 @@
+"""Opening a video and decoding it frame after frame; everything that can go wrong becomes one `VideoError`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from videopath_hf.errors import UserError
+
+_ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: the cover of an audio file is not a video
+_NOT_VIDEO = {"tty", "concat", "hls", "dash", "lavfi", "subviewer", "srt", "webvtt", "ass"}
+
+
+class VideoError(UserError):
+    """A video file that cannot be opened, decoded or written; the message names the file and the reason."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that is open for decoding: its container and its first video stream."""
+
+    path: Path
+    container: InputContainer
+    stream: VideoStream
+
+    @property
+    def origin(self) -> Fraction:
+        """Time stamp, in seconds, at which the recording starts: transport streams do not start at 0."""
+        if self.container.start_time is not None:
+            return Fraction(self.container.start_time, av.time_base)
+        return (self.stream.start_time or 0) * self.time_base
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds of one tick of the stream's time stamps."""
+        return self.stream.time_base or Fraction(1, av.time_base)
+
+    @property
+    def rate(self) -> Fraction:
+        """Average frames per second by the header, 25 where it gives none."""
+        return Fraction(self.stream.average_rate or self.stream.base_rate or 25)
+
+    def time(self, pts: int | None, index: int) -> float:
+        """Seconds from the start of the recording; a frame without a time stamp is placed by its index."""
+        if pts is None:
+            return float(index / self.rate)
+        return max(0.0, float(pts * self.time_base - self.origin))
+
+
+@contextmanager
+def open_video(path: str | Path) -> Iterator[Source]:
+    """Open the first video stream of a local file.
+
+    Raises:
+        VideoError: for a file that is missing, empty, not a video, or has no video stream.
+    """
+    path = Path(path)
+    _check_file(path)
+    try:
+        # A playlist or a reference file must not reach the network.
+        container = av.open(str(path.resolve()), options={"protocol_whitelist": "file"})
+    except (av.FFmpegError, OSError) as error:
+        raise VideoError(f"{path} is not a video or is cut off before its index ({reason(error)})") from None
+    with container:
+        yield Source(path, container, _video_stream(path, container))
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        raise VideoError(f"video {path} does not exist")
+    if not path.is_file():
+        raise VideoError(f"video {path} is a folder; give a video file")
+    if path.stat().st_size == 0:
+        raise VideoError(f"video {path} is empty (0 bytes)")
+
+
+def _video_stream(path: Path, container: InputContainer) -> VideoStream:
+    name = container.format.name
+    # FFmpeg draws text files on a terminal and opens single pictures as streams of one frame.
+    if name in _NOT_VIDEO or name.endswith("_pipe") or name.startswith("image2"):
+        raise VideoError(f"{path} is not a video (it reads as {name})")
+    streams = [stream for stream in container.streams.video if not _is_picture(stream)]
+    if not streams:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        raise VideoError(f"{path} has no video stream (it holds {kinds})")
+    streams[0].thread_type = "AUTO"
+    return streams[0]
+
+
+def _is_picture(stream: VideoStream) -> bool:
+    disposition = stream.disposition
+    return bool(int(getattr(disposition, "value", disposition)) & _ATTACHED_PICTURE)  # an enum up to PyAV 15
+
+
+def decode(source: Source, from_start: bool = True) -> Iterator[VideoFrame]:
+    """Decode from where the container stands; the frames are not converted.
+
+    Raises:
+        VideoError: where decoding fails, with the time of the last good frame, and, read `from_start`, at the end of
+            a file that holds less than its header says.
+    """
+    packets, last = 0, 0.0
+    try:
+        for packet in source.container.demux(source.stream):
+            packets += packet.size > 0
+            for frame in packet.decode():
+                last = source.time(frame.pts, 0)
+                yield frame
+    except (av.FFmpegError, OSError) as error:
+        raise decoding_error(source.path, last, error) from None
+    if from_start:
+        check_complete(source, packets, last)
+
+
+def check_complete(source: Source, packets: int, last: float) -> None:
+    """Raise `VideoError` if fewer packets came than the file's own table lists. Only MP4 and MOV have such a table."""
+    if source.container.format.name.startswith("mov") and packets < source.stream.frames:
+        raise VideoError(
+            f"{source.path} is cut off after {last:.2f} s: it holds {packets} of the {source.stream.frames} frames "
+            "that its header lists"
+        )
+
+
+def decoding_error(path: Path, last: float, error: Exception) -> VideoError:
+    """What to raise for a failure in the middle of a stream, `last` seconds being the last good frame's time."""
+    return VideoError(f"{path} cannot be decoded after {last:.2f} s ({reason(error)}); the file is damaged or cut off")
+
+
+def reason(error: Exception) -> str:
+    """The words of an FFmpeg or system error, without its number and path."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split()).rstrip(".").lower()
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How decoded frames are turned into upright pictures of square pixels.
+
+    Args:
+        width (`int`): of the picture, after rotation.
+        height (`int`): of the picture, after rotation.
+        rotation (`int`): degrees counter-clockwise, a multiple of 90 in [0, 360).
+    """
+
+    width: int
+    height: int
+    rotation: int = 0
+
+    @classmethod
+    def of(cls, frame: VideoFrame, stream: VideoStream) -> "Geometry":
+        """Read display rotation and pixel shape. Rotations that are not a multiple of 90 degrees are not applied."""
+        aspect = stream.sample_aspect_ratio or Fraction(1)
+        width = max(1, round(frame.width * aspect)) if aspect > 0 else frame.width
+        rotation = int(frame.rotation) % 360
+        if rotation % 90:
+            rotation = 0
+        size = (frame.height, width) if rotation % 180 else (width, frame.height)
+        return cls(*size, rotation)
+
+    def scaled(self, width: int | None) -> "Geometry":
+        """Shrunk to `width` with an even height; never enlarged, unchanged for None."""
+        if width is None or width >= self.width:
+            return self
+        return Geometry(width, max(2, 2 * round(self.height * width / self.width / 2)), self.rotation)
+
+    def picture(self, frame: VideoFrame) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """Convert to uint8 [height, width, 3] RGB."""
+        width, height = (self.height, self.width) if self.rotation % 180 else (self.width, self.height)
+        image = np.asarray(frame.reformat(width=width, height=height, format="rgb24").to_ndarray(), dtype=np.uint8)
+        return np.ascontiguousarray(np.rot90(image, self.rotation // 90)) if self.rotation else image

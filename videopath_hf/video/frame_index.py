@@ -1,0 +1,94 @@
+"""When every frame of a video is shown and where decoding can start, read from the packets without decoding them."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import numpy as np
+from av.video.frame import PictureType
+
+from videopath_hf.video.container import Source, check_complete, decode, decoding_error, open_video
+
+_REMEMBERED = 16  # files
+
+
+class FrameIndex(NamedTuple):
+    """Time stamps of all frames in the order in which they are shown.
+
+    Args:
+        pts (`np.ndarray` or `None`): int64 [N] ticks; None where the packets carry no usable time stamps: such a
+            video can only be decoded from its start.
+        times (`np.ndarray`): float64 [N] seconds from the start of the recording.
+        keyframes (`np.ndarray`): int64 [K] indices of frames at which decoding can start.
+    """
+
+    pts: "np.ndarray[Any, np.dtype[np.int64]] | None"
+    times: "np.ndarray[Any, np.dtype[np.float64]]"
+    keyframes: "np.ndarray[Any, np.dtype[np.int64]]"
+
+    def keyframe_before(self, index: int) -> int:
+        """The last frame at or before `index` at which decoding can start."""
+        return int(self.keyframes[max(0, int(np.searchsorted(self.keyframes, index, side="right")) - 1)])
+
+
+def frame_index(path: str | Path) -> FrameIndex:
+    """Index a video file. The last files are remembered, by path, size and time of change.
+
+    Raises:
+        VideoError: for a file that is not a video or cannot be read to its end.
+    """
+    path = Path(path)
+    if not path.is_file():
+        with open_video(path):  # raises, and says why
+            pass
+    stat = path.stat()
+    return _frame_index(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _frame_index(path: Path, size: int, changed: int) -> FrameIndex:
+    with open_video(path) as source:
+        packets = _packets(source)
+        if packets is None:
+            return _by_decoding(path)
+        packets.sort()
+        pts = np.array([pts for pts, _ in packets], dtype=np.int64)
+        keyframes = np.flatnonzero([key for _, key in packets])
+        if len(keyframes) > 1 and not _starts_clean(source, int(pts[keyframes[1]])):
+            keyframes = keyframes[:1]
+        return FrameIndex(pts, np.array([source.time(int(tick), 0) for tick in pts]), keyframes)
+
+
+def _starts_clean(source: Source, pts: int) -> bool:
+    """Whether a keyframe is a whole picture: streams with intra refresh mark frames that complete only later."""
+    source.container.seek(pts, stream=source.stream)
+    first = next(decode(source, from_start=False), None)
+    return first is not None and first.pict_type == PictureType.I
+
+
+def _packets(source: Source) -> list[tuple[int, bool]] | None:
+    """Time stamp and key flag of every packet that becomes a frame; None if the stamps cannot be relied on."""
+    packets: list[tuple[int, bool]] = []
+    seen, last = 0, 0.0
+    try:
+        for packet in source.container.demux(source.stream):
+            seen += packet.size > 0
+            if packet.size == 0 or packet.is_discard:
+                continue
+            if packet.pts is None:
+                return None
+            if packets or packet.is_keyframe:  # nothing decodes before the first keyframe
+                packets.append((packet.pts, packet.is_keyframe))
+                last = source.time(packet.pts, 0)
+    except (av.FFmpegError, OSError) as error:
+        raise decoding_error(source.path, last, error) from None
+    check_complete(source, seen, last)
+    packets = [packet for packet in packets if packet[0] >= packets[0][0]]
+    return packets if packets and len({pts for pts, _ in packets}) == len(packets) else None
+
+
+def _by_decoding(path: Path) -> FrameIndex:
+    with open_video(path) as source:
+        times = [source.time(frame.pts, index) for index, frame in enumerate(decode(source))]
+    return FrameIndex(None, np.array(times, dtype=np.float64), np.zeros(min(1, len(times)), dtype=np.int64))

@@ -1,0 +1,101 @@
+"""A judge that really speaks HTTP and misbehaves as it is told to."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+
+class Reply(NamedTuple):
+    """What the server sends; `body` None cuts the connection."""
+
+    status: int
+    body: str | None
+    headers: dict[str, str] = {}  # noqa: RUF012
+    delay: float = 0.0
+
+
+def mark(score: Any, reason: str = "Close to the reference.") -> Reply:
+    """A proper completion with a score."""
+    return said(json.dumps({"reason": reason, "score": score}))
+
+
+def said(content: str | None, finish: str = "stop") -> Reply:
+    """A completion with these words."""
+    completion = {
+        "id": "x",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "judge",
+        "choices": [{"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": content}}],
+        "usage": {"prompt_tokens": 90, "completion_tokens": 10, "total_tokens": 100},
+    }
+    return Reply(200, json.dumps(completion), {"Content-Type": "application/json"})
+
+
+class JudgeServer:
+    """Counts requests and answers them by `behave(request, number of this very request so far)`."""
+
+    def __init__(self, behave: Callable[[dict[str, Any], int], Reply]) -> None:
+        self.behave = behave
+        self.requests: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.most_at_once = 0
+        self._at_once = 0
+        self._lock = threading.Lock()
+        self.url = ""
+
+    def handle(self, request: dict[str, Any], headers: dict[str, str]) -> Reply:
+        with self._lock:
+            seen = sum(1 for earlier in self.requests if earlier == request)
+            self.requests.append(request)
+            self.headers.append(headers)
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            reply = self.behave(request, seen)
+            time.sleep(reply.delay)
+            return reply
+        finally:
+            with self._lock:
+                self._at_once -= 1
+
+
+@contextmanager
+def serve(behave: Callable[[dict[str, Any], int], Reply]) -> Iterator[JudgeServer]:
+    """Run a server for the time of the block."""
+    server = JudgeServer(behave)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            reply = server.handle(request, {name.lower(): value for name, value in self.headers.items()})
+            if reply.body is None:
+                self.close_connection = True
+                self.connection.close()
+                return
+            data = reply.body.encode()
+            self.send_response(reply.status)
+            for name, value in {"Content-Length": str(len(data)), **reply.headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http.daemon_threads = True
+    thread = threading.Thread(target=http.serve_forever, daemon=True)
+    thread.start()
+    server.url = f"http://127.0.0.1:{http.server_port}/v1"
+    try:
+        yield server
+    finally:
+        http.shutdown()
+        http.server_close()

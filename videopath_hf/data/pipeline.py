@@ -1,0 +1,200 @@
+"""From a curated folder to a dataset folder: describe, part, ask, write."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pydantic import BaseModel
+
+from videopath_hf import __version__
+from videopath_hf.data.card import write_card
+from videopath_hf.data.folder import media_path, write_folder
+from videopath_hf.data.splits import SplitItem, check_no_leak, split_clips
+from videopath_hf.errors import UserError
+from videopath_hf.files import content_hash, file_sha256, read_records, resolve_inside, write_json, write_records
+from videopath_hf.instructions.build import RecordBuilder
+from videopath_hf.instructions.describe import describe_clips, diagnosis_key, organ_tells, spellings
+from videopath_hf.instructions.questions import templates_hash
+from videopath_hf.instructions.settings import InstructSettings
+from videopath_hf.instructions.template import WRITER
+from videopath_hf.progress import note
+from videopath_hf.records import ClipRecord, InstructionRecord, Reject, Split
+from videopath_hf.runs import Steps, claim_output
+
+
+class InstructSummary(BaseModel):
+    """What a run of `videopath instruct` made.
+
+    `records` counts by kind and split, `diagnoses` the clips by diagnosis and split, `described_from` the clips by
+    where their description came from, `rejects` the clips left out by reason.
+    """
+
+    clips: int
+    records: dict[str, dict[str, int]]
+    diagnoses: dict[str, dict[str, int]]
+    described_from: dict[str, int]
+    rejects: dict[str, int]
+    organ_named: bool
+    notes: list[str]
+    seconds: float
+
+
+def write_instructions(curated: Path, out: Path, settings: InstructSettings) -> InstructSummary:
+    """Write a dataset folder (see `videopath_hf.data.folder`) about the clips of a curated folder.
+
+    Args:
+        curated (`Path`): output of `videopath curate`.
+        out (`Path`): the dataset folder; finished work is not done again.
+        settings (`InstructSettings`): how.
+
+    Returns:
+        `InstructSummary`: counts and notes, also in `run.json`; what was left out is in `rejects.jsonl`.
+
+    Raises:
+        UserError: `curated` is not a curated folder, misses files or cannot be parted as asked; no clip can be
+            described; `out` cannot be used.
+    """
+    curated, out = Path(curated), Path(out)
+    clips_file = curated / "clips.jsonl"
+    if not clips_file.is_file():
+        raise UserError(f"{curated} is not a curated folder: it has no clips.jsonl; make one with `videopath curate`")
+    clips = read_records(clips_file, ClipRecord)
+    _check_clips(clips_file, clips)
+    key = content_hash(file_sha256(clips_file), settings, templates_hash(), __version__)
+    with claim_output(out, key, "instruct"):
+        steps = Steps(out / ".steps")
+        result = steps.run("write", key, lambda: _write(curated, out, clips, settings))
+        summary = InstructSummary(**result, seconds=steps.seconds["write"])
+        if not (out / "run.json").exists():
+            versions = {"videopath-hf": __version__}
+            data = {"versions": versions, "key": key, "settings": settings.model_dump(mode="json")}
+            write_json(out / "run.json", {**data, **summary.model_dump(mode="json")})
+    for text in summary.notes:
+        note(text)
+    return summary
+
+
+def _write(curated: Path, out: Path, clips: Sequence[ClipRecord], settings: InstructSettings) -> dict[str, Any]:
+    described, rejects = describe_clips(clips, settings)
+    if not described:
+        raise UserError(
+            f"none of the {len(clips)} clips of {curated} can be described: nothing descriptive was said or shown "
+            "in them; curate the lectures with a transcript or with OCR"
+        )
+    kept = [item.clip for item in described]
+    splits = split_clips(
+        [SplitItem(clip.clip_id, clip.video_id, diagnosis_key(clip)) for clip in kept],
+        settings.split_by,
+        settings.test_fraction,
+        settings.seed,
+    )
+    organ_named = settings.name_organ == "always" or (settings.name_organ == "auto" and not organ_tells(kept))
+    builder = RecordBuilder(settings, spellings(kept), organ_named, content_hash(WRITER, templates_hash(), settings))
+    records: list[InstructionRecord] = []
+    for item in described:
+        split = splits[item.clip.clip_id]
+        paths = _video_path(item.clip, split), _image_paths(item.clip, split)
+        records += builder.build(item.clip, item.description, split, *paths)
+    check_no_leak(records, settings.split_by)
+    sources = _media_sources(curated, kept, splits)
+    origins = Counter(item.description.source for item in described)
+    notes = _notes(settings, kept, splits, organ_named, origins["case"], rejects)
+    write_folder(out, records, sources)
+    write_records(out / "rejects.jsonl", rejects)
+    write_card(out, records, notes)
+    return {
+        "clips": len(kept),
+        "records": _by_split((record.kind, record.split) for record in records),
+        "diagnoses": _by_split(
+            (builder.spellings[key], splits[clip.clip_id]) for clip in kept if (key := diagnosis_key(clip))
+        ),
+        "described_from": dict(origins),
+        "rejects": dict(Counter(reject.reason for reject in rejects)),
+        "organ_named": organ_named,
+        "notes": notes,
+    }
+
+
+def _video_path(clip: ClipRecord, split: Split) -> str:
+    return media_path("video", split, clip.clip_id + PurePosixPath(clip.clip).suffix.lower())
+
+
+def _image_paths(clip: ClipRecord, split: Split) -> list[str]:
+    return [
+        media_path("image", split, f"{clip.clip_id}_k{number}{PurePosixPath(name).suffix.lower()}")
+        for number, name in enumerate(clip.keyframes)
+    ]
+
+
+def _media_sources(curated: Path, clips: Sequence[ClipRecord], splits: dict[str, Split]) -> dict[str, Path]:
+    sources: dict[str, Path] = {}
+    for clip in clips:
+        split = splits[clip.clip_id]
+        sources[_video_path(clip, split)] = _present(curated, clip, clip.clip)
+        if file_sha256(curated / clip.clip) != clip.sha256:
+            raise UserError(
+                f"clip {curated / clip.clip} is not the file that clips.jsonl describes (its SHA-256 differs); "
+                "curate the lecture again"
+            )
+        for keyframe, path in zip(clip.keyframes, _image_paths(clip, split), strict=True):
+            sources[path] = _present(curated, clip, keyframe)
+    return sources
+
+
+def _present(curated: Path, clip: ClipRecord, relative: str) -> Path:
+    path = resolve_inside(curated, relative)
+    if not path.is_file():
+        raise UserError(f"{path} of clip {clip.clip_id} is missing; curate the lecture again")
+    return path
+
+
+def _check_clips(path: Path, clips: Sequence[ClipRecord]) -> None:
+    if not clips:
+        raise UserError(f"{path} holds no clips; see rejects.jsonl beside it for why")
+    for clip_id, count in Counter(clip.clip_id for clip in clips).items():
+        if count > 1:
+            raise UserError(f"{path}: clip_id {clip_id!r} stands there {count} times; ids must be unique")
+        if not re.fullmatch(r"\w[\w.-]*", clip_id):
+            raise UserError(
+                f"{path}: clip_id {clip_id!r} cannot name a file; use letters, digits, dots, dashes and underscores"
+            )
+
+
+def _by_split(pairs: Iterable[tuple[str, Split]]) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    for name, split in pairs:
+        counts.setdefault(name, {"train": 0, "test": 0})[split] += 1
+    return counts
+
+
+def _notes(
+    settings: InstructSettings,
+    clips: Sequence[ClipRecord],
+    splits: dict[str, Split],
+    organ_named: bool,
+    borrowed: int,
+    rejects: Sequence[Reject],
+) -> list[str]:
+    notes = []
+    if settings.name_organ == "auto" and not organ_named:
+        notes.append("questions leave the organ out: here it alone tells the diagnosis (name_organ=auto)")
+    elif organ_named and organ_tells(clips):
+        notes.append("questions name the organ, and here it alone tells the diagnosis: compare with the blind model")
+    if settings.split_by == "clip" and "test" in splits.values():
+        notes.append("parted by clip: train and test hold different clips of the same lectures and slides")
+    if "test" not in splits.values():
+        notes.append("no test part (test_fraction=0)")
+    tested = {diagnosis_key(clip) for clip in clips if splits[clip.clip_id] == "test"}
+    if "test" in splits.values() and (
+        absent := sorted({key for clip in clips if (key := diagnosis_key(clip))} - tested)
+    ):
+        notes.append(f"diagnoses in train only, with too few clips or lectures to part: {', '.join(absent)}")
+    if unnamed := sum(1 for clip in clips if diagnosis_key(clip) is None):
+        notes.append(f"clips without a diagnosis, with caption and clip records only: {unnamed}")
+    if borrowed:
+        notes.append(f"clips described by what was said or shown about their case elsewhere: {borrowed}")
+    if rejects:
+        notes.append(f"clips left out, see rejects.jsonl: {len(rejects)}")
+    return notes

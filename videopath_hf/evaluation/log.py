@@ -1,0 +1,53 @@
+"""A log one line a finished piece of work: killed at any moment, nothing finished is lost."""
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Generic, TextIO, TypeVar
+
+from pydantic import BaseModel
+
+from videopath_hf.files import read_records
+
+EntryT = TypeVar("EntryT", bound=BaseModel)
+
+
+class AppendLog(Generic[EntryT]):
+    """Records in a JSONL file that only grows; a last line that a kill cut off is dropped when it is opened.
+
+    Args:
+        path (`Path`): the file; made with its first entry. One process at a time may hold it
+            (see `runs.claim_output`).
+        cls (`type`): the class of its records.
+
+    Raises:
+        UserError: a line that was written whole is not such a record.
+    """
+
+    def __init__(self, path: Path, cls: type[EntryT]) -> None:
+        self._path = path
+        self._stream: TextIO | None = None
+        self.entries: list[EntryT] = []
+        if path.exists():
+            with path.open("r+b") as stream:
+                stream.truncate(stream.read().rfind(b"\n") + 1)
+            self.entries = read_records(path, cls)
+
+    def append(self, entry: EntryT) -> None:
+        """Write one record and make sure that it is on disk."""
+        if self._stream is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = self._path.open("a", encoding="utf-8")
+        self._stream.write(entry.model_dump_json() + "\n")
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        self.entries.append(entry)
+
+    def __enter__(self) -> "AppendLog[EntryT]":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._stream is not None:
+            self._stream.close()

@@ -1,0 +1,106 @@
+"""Instruction records of one clip, of all four kinds."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from videopath_hf.instructions.answers import format_answer, normalise_diagnosis
+from videopath_hf.instructions.questions import write_questions
+from videopath_hf.instructions.settings import InstructSettings
+from videopath_hf.instructions.template import WRITER, Description
+from videopath_hf.records import ClipRecord, InstructionKind, InstructionRecord, Media, Split
+
+
+class RecordBuilder:
+    """Builds records out of clips and their descriptions.
+
+    Args:
+        settings (`InstructSettings`): seed, number of questions, licence.
+        spellings (`Mapping[str, str]`): how to write each diagnosis, by its normalised form.
+        organ_named (`bool`): whether questions name the organ.
+        prompt_hash (`str`): what the wordings and settings hash to.
+    """
+
+    def __init__(
+        self, settings: InstructSettings, spellings: Mapping[str, str], organ_named: bool, prompt_hash: str
+    ) -> None:
+        self.settings = settings
+        self.spellings = spellings
+        self.organ_named = organ_named
+        self.prompt_hash = prompt_hash
+
+    def build(
+        self, clip: ClipRecord, description: Description, split: Split, video_path: str, image_paths: Sequence[str]
+    ) -> list[InstructionRecord]:
+        """All records of a clip: captions and clips always, images and videos where a diagnosis is known.
+
+        `video_path` and `image_paths` say where the clip and its key frames lie in the dataset folder.
+        """
+        key = normalise_diagnosis(clip.diagnosis.value) if clip.diagnosis else ""
+        diagnosis = self.spellings.get(key)
+        organ = clip.organ.value if clip.organ and self.organ_named else None
+        asked = self.settings.questions_per_clip if split == "train" else self.settings.test_questions_per_clip
+        seed = self.settings.seed
+        common: dict[str, Any] = {
+            "clip_id": clip.clip_id,
+            "video_id": clip.video_id,
+            "organ": clip.organ.value if clip.organ else None,
+            "split": split,
+            "source": clip.source,
+            "start": clip.start,
+            "end": clip.end,
+            "licence": self.settings.licence,
+            "writer": WRITER,
+            "prompt_hash": self.prompt_hash,
+        }
+        records = []
+        for number, path in enumerate(image_paths):
+            # Key frames and sentences are both in order of time: the n-th of one goes with the n-th of the other.
+            caption = description.sentences[number * len(description.sentences) // len(image_paths)]
+            image = Media(type="image", path=path)
+            records.append(_record(f"{clip.clip_id}_k{number}_c", "caption", image, "", caption, None, common))
+            if diagnosis:
+                (question,) = write_questions("image", 1, f"{clip.clip_id}_k{number}", seed, organ)
+                records.append(
+                    _record(
+                        f"{clip.clip_id}_k{number}_q0", "image", image, question, description.text, diagnosis, common
+                    )
+                )
+        video = Media(type="video", path=video_path)
+        requests = write_questions("clip", asked, clip.clip_id, seed, organ, diagnosis is not None)
+        for number, question in enumerate(requests):
+            name = f"{clip.clip_id}_d{number}"
+            records.append(_record(name, "clip", video, question, description.text, diagnosis, common))
+        if diagnosis:
+            for number, question in enumerate(write_questions("video", asked, clip.clip_id, seed, organ)):
+                name = f"{clip.clip_id}_q{number}"
+                records.append(_record(name, "video", video, question, description.text, diagnosis, common))
+        return records
+
+
+def _record(
+    name: str,
+    kind: InstructionKind,
+    media: Media,
+    question: str,
+    description: str,
+    diagnosis: str | None,
+    common: Mapping[str, Any],
+) -> InstructionRecord:
+    answer = format_answer(description, diagnosis)
+    shown: list[dict[str, str]] = [{"type": media.type, "path": media.path}]
+    asked = [{"type": "text", "text": question}] if question else []
+    messages = [
+        {"role": "user", "content": shown + asked},
+        {"role": "assistant", "content": [{"type": "text", "text": answer}]},
+    ]
+    return InstructionRecord(
+        id=name,
+        kind=kind,
+        media=[media],
+        messages=messages,
+        question=question,
+        answer=answer,
+        description=description,
+        diagnosis=diagnosis,
+        **common,
+    )

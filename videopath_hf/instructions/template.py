@@ -1,0 +1,109 @@
+"""The `template` writer: extractive, nothing but words that were spoken over the clip or shown in it."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from videopath_hf.instructions.answers import normalise_diagnosis
+from videopath_hf.records import ClipRecord
+
+WRITER = "template"
+
+NOT_DESCRIPTIVE = (
+    # Greetings, thanks and housekeeping.
+    r"^\W*(welcome|hello|hi|good (morning|afternoon|evening|day)|thanks?|thank you|please|bye|goodbye)\b",
+    r"\b(this|our|my|today'?s) (short |brief )?(lecture|talk|presentation|series|course|channel)\b",
+    r"\b(questions|subscribe|e-?mail|https?:|www\.|\w+@\w+)",
+    # Where the camera goes.
+    r"\b(let us|let's|let me|we'll|i'll|i will|we will|we are going to|i am going to|i'm going to)\b.*"
+    r"\b(zoom|move|go|look|turn|start|begin|see|take|jump|switch|continue|discuss|come|focus|examine|review)\b",
+    r"^\W*(zoom(ing)?|moving|going|turning|switching|coming) (in|out|on|back|closer|further|to)\b",
+    r"^\W*(now|next|first|second|third|okay|ok|so|well|right|all right|alright|yes|no)[\s,.!]*$",
+    r"^\W*(the )?(next|following) (slide|case|patient|example|one)\b",
+    r"^\W*(case|slide|figure|part) (no\.? ?)?\w+\W*$",
+    r"^\W*(the|our|this) (first|second|third|fourth|fifth|next|last|final) (case|slide|example|one) (is|was|comes)\b",
+    # Scraps of misread text.
+    r"^\W*\w{1,3}\W*$",
+    # Comparisons: what is said may hold for the other case.
+    r"^\W*(compare|contrast)\b",
+    # Who the patient is: true, but not to be seen.
+    r"\b(clinical )?history\b|\bthe (\w+ )?patient\b|\b\d+[- ]year[- ]old\b|\bpresent(s|ed) with\b",
+)
+"""Sentences that match one of these say nothing about what is seen. Our own list, grown on spoken lectures."""
+
+_CASE_NUMBER = re.compile(r"^\W*(case|slide|figure|part) (no\.? ?)?\w+\s*[:.-]\s+", re.IGNORECASE)
+_STATES_A_DIAGNOSIS = re.compile(r"\bdiagnos(is|es|ed|e)\b", re.IGNORECASE)
+
+
+class Description(NamedTuple):
+    """Sentences that describe a clip and where they come from: spoken over it, shown in it, or said of its case."""
+
+    sentences: tuple[str, ...]
+    source: Literal["transcript", "text", "case"]
+
+    @property
+    def text(self) -> str:
+        """The sentences as one paragraph."""
+        return " ".join(self.sentences)
+
+
+class TemplateWriter:
+    """Writes descriptions out of clips' transcripts and shown text.
+
+    Args:
+        clips (`Sequence[ClipRecord]`): all clips of the dataset: a clip without words of its own borrows those said
+            about its case, and no description names a diagnosis of any of them.
+        not_descriptive (`Iterable[str]`): regular expressions of sentences to leave out.
+        keep_diagnosis_sentences (`bool`, defaults to `False`): keep sentences that state a diagnosis.
+    """
+
+    def __init__(
+        self, clips: Sequence[ClipRecord], not_descriptive: Iterable[str], keep_diagnosis_sentences: bool = False
+    ) -> None:
+        self._noise = [re.compile(pattern, re.IGNORECASE) for pattern in not_descriptive]
+        self._keep_diagnoses = keep_diagnosis_sentences
+        self._diagnoses = {normalise_diagnosis(clip.diagnosis.value) for clip in clips if clip.diagnosis} - {""}
+        self._cases: dict[tuple[str, int], list[ClipRecord]] = {}
+        for clip in sorted(clips, key=lambda clip: (clip.video_id, clip.start)):
+            if clip.case is not None:
+                self._cases.setdefault((clip.video_id, clip.case), []).append(clip)
+
+    def describe(self, clip: ClipRecord) -> Description | None:
+        """The description of a clip, or None where nothing that describes it was said or shown."""
+        if not clip.transcript and not clip.removed_text:
+            return None
+        if spoken := self._spoken(clip):
+            return Description(spoken, "transcript")
+        if shown := self._shown(clip):
+            return Description(shown, "text")
+        if clip.case is None:
+            return None
+        case = self._cases[clip.video_id, clip.case]
+        for read in (self._spoken, self._shown):
+            if borrowed := tuple(dict.fromkeys(sentence for other in case for sentence in read(other))):
+                return Description(borrowed, "case")
+        return None
+
+    def _spoken(self, clip: ClipRecord) -> tuple[str, ...]:
+        return self._keep(_as_sentence(sentence.text) for sentence in clip.transcript)
+
+    def _shown(self, clip: ClipRecord) -> tuple[str, ...]:
+        return self._keep(_as_sentence(_CASE_NUMBER.sub("", text.text)) for text in clip.removed_text)
+
+    def _keep(self, sentences: Iterable[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(sentence for sentence in sentences if self._describes(sentence)))
+
+    def _describes(self, sentence: str) -> bool:
+        words = normalise_diagnosis(sentence)
+        if not words or any(noise.search(sentence) for noise in self._noise):
+            return False
+        if self._keep_diagnoses:
+            return True
+        named = any(f" {diagnosis} " in f" {words} " for diagnosis in self._diagnoses)
+        return not named and not _STATES_A_DIAGNOSIS.search(sentence)
+
+
+def _as_sentence(text: str) -> str:
+    text = " ".join(text.split())
+    text = text[:1].upper() + text[1:]
+    return text if not text or text[-1] in ".!?" else f"{text}."

@@ -1,0 +1,211 @@
+"""Images to tiles of pixel values, bitwise as the published implementation makes them with PIL."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers.image_processing_utils import BatchFeature
+from transformers.image_utils import ImageInput, PILImageResampling, SizeDict
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
+from transformers.models.llava_onevision.image_processing_pil_llava_onevision import (
+    LlavaOnevisionImageProcessorKwargs,
+    LlavaOnevisionImageProcessorPil,
+)
+from transformers.utils import TensorType
+
+from .configuration_videopath_llava import VideoPathLlavaConfig
+from .packing_videopath_llava import (
+    Size,
+    check_aspect_ratio,
+    fitted_size,
+    is_tiled,
+    parse_pinpoints,
+    select_resolution,
+)
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+Values = np.ndarray[Any, np.dtype[np.float32]]
+
+
+def to_rgb_pixels(image: Any) -> Pixels:
+    """One image or frame as uint8 [H, W, 3] RGB.
+
+    Args:
+        image (`PIL.Image.Image`, `np.ndarray` or `torch.Tensor`): arrays are uint8, [H, W], [H, W, C] or [C, H, W]
+            with 1, 3 or 4 channels; a fourth one (alpha) is dropped.
+
+    Raises:
+        ValueError: for another type, dtype or shape.
+    """
+    if isinstance(image, Image.Image):
+        return np.asarray(image.convert("RGB"))
+    pixels = image.numpy(force=True) if isinstance(image, torch.Tensor) else image
+    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim not in (2, 3):
+        seen = f"{pixels.dtype} of shape {pixels.shape}" if isinstance(pixels, np.ndarray) else type(image).__name__
+        raise ValueError(f"an image or frame must be a PIL image or uint8 pixels [H, W, C], not {seen}")
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    if pixels.shape[-1] not in (1, 3, 4) and pixels.shape[0] in (1, 3, 4):
+        pixels = pixels.transpose(1, 2, 0)
+    if pixels.shape[-1] not in (1, 3, 4) or 0 in pixels.shape:
+        raise ValueError(f"an image or frame must have 1, 3 or 4 channels and at least one pixel, not {pixels.shape}")
+    return np.ascontiguousarray(np.repeat(pixels, 3, axis=2) if pixels.shape[-1] == 1 else pixels[..., :3])
+
+
+def resize_pixels(pixels: Pixels, size: Size, resample: int) -> Pixels:
+    """Resize uint8 [H, W, 3] to `size` (height, width) with PIL, whose filters are the published implementation's."""
+    return np.asarray(Image.fromarray(pixels).resize((size[1], size[0]), resample=Image.Resampling(resample)))
+
+
+def pixel_values(
+    tiles: Sequence[Pixels],
+    do_rescale: bool,
+    rescale_factor: float,
+    do_normalize: bool,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> Values:
+    """Rescale and normalise uint8 tiles [N, H, W, 3] to float32 [N, 3, H, W].
+
+    A byte has 256 values: each is computed once in float32, in the order of operations of the published
+    implementation, and looked up.
+    """
+    table: Values = np.arange(256, dtype=np.float32)[:, None].repeat(3, axis=1)
+    if do_rescale:
+        table = (table.astype(np.float64) * rescale_factor).astype(np.float32)
+    if do_normalize:
+        table = np.divide(table - np.asarray(mean, dtype=np.float32), np.asarray(std, dtype=np.float32))
+    stacked = np.stack(tiles).transpose(0, 3, 1, 2)
+    values = np.empty(stacked.shape, dtype=np.float32)
+    for channel in range(3):
+        np.take(table[:, channel], stacked[:, channel], out=values[:, channel])
+    return values
+
+
+def check_options(size: SizeDict, **options: Any) -> None:
+    """Raise `ValueError` for an option of transformers' processors that a tower of square tiles cannot honour."""
+    if size.height is None or size.height != size.width:
+        raise ValueError(f"size is {size}; tiles are square: give height and width, both the same")
+    for name, fixed in (("do_resize", True), ("do_convert_rgb", True), ("do_pad", True), ("do_center_crop", False)):
+        if options.get(name) is (not fixed):
+            raise ValueError(f"{name}={not fixed} is not supported: only {name}={fixed} is")
+
+
+class VideoPathLlavaImageProcessorKwargs(LlavaOnevisionImageProcessorKwargs, total=False):  # type: ignore[call-arg]
+    r"""
+    image_aspect_ratio (`str`, *optional*):
+        How an image meets square tiles: `"anyres"`, `"anyres_max_N"`, `"pad"` or `"square"`.
+    """
+
+    image_aspect_ratio: str | None
+    image_grid_pinpoints: list | str
+
+
+class VideoPathLlavaImageProcessor(LlavaOnevisionImageProcessorPil):
+    r"""
+    Cuts images into tiles: bicubic resizing by PIL, `u8 / 255`, mean and standard deviation 0.5.
+
+    With `image_aspect_ratio` `"anyres"` or `"anyres_max_N"` an image becomes its squashed whole and the tiles of the
+    canvas of `image_grid_pinpoints` it fits best; with `"pad"` one tile, filled up to a square with the mean colour;
+    with `"square"` one tile, squashed.
+
+    Returned are `pixel_values` float32 [images, tiles, 3, S, S] (zero tiles fill up), `image_sizes` [images, 2] as
+    (height, width) and `image_num_tiles` [images].
+    """
+
+    model_input_names = ["pixel_values", "image_sizes", "image_num_tiles"]  # noqa: RUF012
+    valid_kwargs = VideoPathLlavaImageProcessorKwargs
+    image_mean = [0.5, 0.5, 0.5]  # noqa: RUF012
+    image_std = [0.5, 0.5, 0.5]  # noqa: RUF012
+    image_aspect_ratio = "anyres_max_9"
+    image_grid_pinpoints: list | str = "(1x1),...,(6x6)"
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_aspect_ratio(self.image_aspect_ratio)
+        sizes = parse_pinpoints(self.image_grid_pinpoints, self.size.height)
+        self.image_grid_pinpoints = [list(size) for size in sizes]
+
+    def _validate_preprocess_kwargs(self, **kwargs: Any) -> None:
+        check_options(**kwargs)
+        super()._validate_preprocess_kwargs(**kwargs)
+
+    def process_image(self, image: ImageInput, **kwargs: Any) -> Pixels:
+        """One image as uint8 [H, W, 3] RGB."""
+        return to_rgb_pixels(image)
+
+    def _preprocess(
+        self,
+        images: list[Pixels],
+        batch_num_images: list[int],
+        size: SizeDict,
+        image_aspect_ratio: str,
+        image_grid_pinpoints: list | str,
+        resample: PILImageResampling,
+        do_rescale: bool,
+        rescale_factor: float,
+        do_normalize: bool,
+        image_mean: Sequence[float],
+        image_std: Sequence[float],
+        return_tensors: str | TensorType | None,
+        **kwargs: Any,
+    ) -> BatchFeature:
+        check_aspect_ratio(image_aspect_ratio)
+        pinpoints = parse_pinpoints(image_grid_pinpoints, size.height)
+        values = []
+        for image in images:
+            if is_tiled(image_aspect_ratio):
+                tiles = self._tiles(image, pinpoints, size.height, resample)
+            elif image_aspect_ratio == "pad":
+                background = [int(level * 255) for level in image_mean]
+                tiles = [self._squash(_pad_to_square(image, background), size.height, resample)]
+            else:
+                tiles = [self._squash(image, size.height, resample)]
+            values.append(pixel_values(tiles, do_rescale, rescale_factor, do_normalize, image_mean, image_std))
+        data = {
+            "pixel_values": pad_and_stack(values),
+            "image_sizes": np.array([image.shape[:2] for image in images]),
+            "image_num_tiles": np.array([len(value) for value in values]),
+        }
+        return BatchFeature(data=data, tensor_type=return_tensors)
+
+    @staticmethod
+    def _squash(image: Pixels, tile: int, resample: int) -> Pixels:
+        return resize_pixels(image, (tile, tile), resample)
+
+    def _tiles(self, image: Pixels, pinpoints: list[Size], tile: int, resample: int) -> list[Pixels]:
+        height, width = select_resolution(image.shape[:2], pinpoints)
+        fitted = resize_pixels(image, fitted_size(image.shape[:2], (height, width)), resample)
+        top, left = (height - fitted.shape[0]) // 2, (width - fitted.shape[1]) // 2
+        canvas = np.zeros((height, width, 3), dtype=np.uint8)
+        canvas[top : top + fitted.shape[0], left : left + fitted.shape[1]] = fitted
+        grid = canvas.reshape(height // tile, tile, width // tile, tile, 3).swapaxes(1, 2)
+        return [self._squash(image, tile, resample), *grid.reshape(-1, tile, tile, 3)]
+
+
+def pad_and_stack(values: Sequence[Values]) -> Values:
+    """Stack arrays of unequal length along a new first axis, filling up with zeros."""
+    stacked = np.zeros((len(values), max(map(len, values)), *values[0].shape[1:]), dtype=np.float32)
+    for row, value in zip(stacked, values, strict=True):
+        row[: len(value)] = value
+    return stacked
+
+
+def _pad_to_square(image: Pixels, background: Sequence[int]) -> Pixels:
+    height, width = image.shape[:2]
+    side = max(height, width)
+    square = np.full((side, side, 3), background, dtype=np.uint8)
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = image
+    return square
+
+
+AutoImageProcessor.register(
+    VideoPathLlavaConfig,
+    image_processor_classes={"pil": VideoPathLlavaImageProcessor, "torchvision": VideoPathLlavaImageProcessor},
+    exist_ok=True,
+)
+
+__all__ = ["VideoPathLlavaImageProcessor"]

@@ -1,0 +1,279 @@
+"""The VideoPath-LLaVA model: transformers' tower, projector and decoder, joined as the published code does."""
+
+import copy
+from typing import Any
+
+import torch
+from transformers import GenerationConfig, LogitsProcessorList
+from transformers.cache_utils import Cache
+from transformers.generation.logits_process import RepetitionPenaltyLogitsProcessor
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.models.auto.modeling_auto import AutoModel, AutoModelForImageTextToText, AutoModelForMultimodalLM
+from transformers.models.llava_onevision.modeling_llava_onevision import (
+    LlavaOnevisionCausalLMOutputWithPast,
+    LlavaOnevisionForConditionalGeneration,
+    LlavaOnevisionModel,
+    LlavaOnevisionModelOutputWithPast,
+    LlavaOnevisionPreTrainedModel,
+)
+
+from .configuration_videopath_llava import VideoPathLlavaConfig
+from .packing_videopath_llava import num_tiles, pack_image, pack_video
+
+
+class VideoPathLlavaPreTrainedModel(LlavaOnevisionPreTrainedModel):
+    """Weights saved under the names they are loaded by."""
+
+    config_class = VideoPathLlavaConfig
+    config: VideoPathLlavaConfig
+
+    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
+        """[`~PreTrainedModel.save_pretrained`] that keeps our key names.
+
+        Its default writes the names of the checkpoint that was converted on load, if any: such a folder would reload
+        with every weight missing.
+        """
+        kwargs.setdefault("save_original_format", False)
+        super().save_pretrained(save_directory, *args, **kwargs)
+
+
+class VideoPathLlavaModel(VideoPathLlavaPreTrainedModel, LlavaOnevisionModel):
+    r"""
+    Vision tower, projector and language model without its head.
+
+    Images and videos are given as the processor returns them: `pixel_values` [images, tiles, 3, S, S] with
+    `image_sizes` [images, 2] (height, width) and `image_num_tiles` [images]; `pixel_values_videos`
+    [videos, frames, 3, S, S] with `video_num_frames` [videos]. What the counts leave over is padding and never seen.
+    Without `image_num_tiles` an image has the tiles its size calls for, without `video_num_frames` every frame counts.
+    """
+
+    def get_image_features(
+        self,
+        pixel_values: torch.Tensor,
+        image_sizes: torch.Tensor,
+        image_num_tiles: torch.Tensor | None = None,
+        vision_feature_layer: int | list[int] | None = None,
+        vision_feature_select_strategy: str | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutputWithPooling:
+        """Encode and pack images; `pooler_output` is a list of one tensor (tokens, dim) for each image."""
+        layout = self.config.layout
+        sizes = [(int(height), int(width)) for height, width in torch.as_tensor(image_sizes).tolist()]
+        if image_num_tiles is None:
+            counts = [num_tiles(size, layout) for size in sizes]
+        else:
+            counts = torch.as_tensor(image_num_tiles).tolist()
+        tiles = _drop_padding(pixel_values, counts)
+        features, outputs = self._encode(tiles, vision_feature_layer, vision_feature_select_strategy, **kwargs)
+        newline = self.image_newline.to(features.device, features.dtype)
+        outputs.pooler_output = [
+            pack_image(image, size, newline, layout) for image, size in zip(features.split(counts), sizes, strict=True)
+        ]
+        return outputs
+
+    def get_video_features(
+        self,
+        pixel_values_videos: torch.Tensor,
+        video_num_frames: torch.Tensor | None = None,
+        vision_feature_layer: int | list[int] | None = None,
+        vision_feature_select_strategy: str | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutputWithPooling:
+        """Encode, pool and pack videos; `pooler_output` is a list of one tensor (tokens, dim) for each video."""
+        layout = self.config.layout
+        videos, frames = pixel_values_videos.shape[:2]
+        counts = [frames] * videos if video_num_frames is None else torch.as_tensor(video_num_frames).tolist()
+        tiles = _drop_padding(pixel_values_videos, counts)
+        features, outputs = self._encode(tiles, vision_feature_layer, vision_feature_select_strategy, **kwargs)
+        newline = self.image_newline.to(features.device, features.dtype)
+        outputs.pooler_output = [pack_video(video, newline, layout) for video in features.split(counts)]
+        return outputs
+
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        pixel_values: torch.Tensor | None = None,
+        image_sizes: torch.LongTensor | None = None,
+        image_num_tiles: torch.LongTensor | None = None,
+        pixel_values_videos: torch.Tensor | None = None,
+        video_num_frames: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        vision_feature_layer: int | list[int] | None = None,
+        vision_feature_select_strategy: str | None = None,
+        use_cache: bool | None = None,
+        mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None = None,
+        **kwargs: Any,
+    ) -> LlavaOnevisionModelOutputWithPast:
+        """Replace the placeholders by the tokens of images and videos, then run the language model.
+
+        Raises:
+            ValueError: if a sample's placeholders are not as many as the tokens of its media; it names the sample.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("give exactly one of input_ids and inputs_embeds")
+        encoded = dict(mm_encoder_outputs or {})
+        chosen: dict[str, Any] = {
+            "vision_feature_layer": vision_feature_layer,
+            "vision_feature_select_strategy": vision_feature_select_strategy,
+        }
+        if pixel_values is not None:
+            encoded["image"] = self.get_image_features(pixel_values, image_sizes, image_num_tiles, **chosen)
+        if pixel_values_videos is not None:
+            encoded["video"] = self.get_video_features(pixel_values_videos, video_num_frames, **chosen)
+        if inputs_embeds is None:
+            inputs_embeds = self.get_input_embeddings()(input_ids)
+        hidden: dict[str, torch.Tensor | None] = {"image": None, "video": None}
+        for name, token in (("image", self.config.image_token_id), ("video", self.config.video_token_id)):
+            if encoded.get(name) is None:
+                continue
+            mask = self._placeholders(token, input_ids, inputs_embeds)
+            _check_placeholders(name, mask, encoded[name].pooler_output)
+            features = torch.cat(list(encoded[name].pooler_output)).to(inputs_embeds.device, inputs_embeds.dtype)
+            inputs_embeds = inputs_embeds.masked_scatter(mask[..., None], features)
+            hidden[name] = features
+        outputs = self.language_model(
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            use_cache=use_cache,
+            **kwargs,
+        )
+        return LlavaOnevisionModelOutputWithPast(
+            last_hidden_state=outputs.last_hidden_state,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+            image_hidden_states=hidden["image"],
+            video_hidden_states=hidden["video"],
+        )
+
+    def _encode(
+        self, tiles: torch.Tensor, layer: int | list[int] | None, strategy: str | None, **kwargs: Any
+    ) -> tuple[torch.Tensor, BaseModelOutputWithPooling]:
+        """Projected features (tiles, tokens, dim) of tiles (tiles, 3, S, S), and what the tower returned."""
+        layer = self.config.vision_feature_layer if layer is None else layer
+        strategy = strategy or self.config.vision_feature_select_strategy
+        kwargs.pop("return_dict", None)
+        kwargs["output_hidden_states"] = kwargs.get("output_hidden_states") or layer
+        outputs = self.vision_tower(tiles.to(self.vision_tower.dtype), return_dict=True, **kwargs)
+        layers = [layer] if isinstance(layer, int) else layer
+        features = torch.cat([outputs.hidden_states[index] for index in layers], dim=-1)
+        if strategy == "default":  # without the class token
+            features = features[:, 1:]
+        return self.multi_modal_projector(features), outputs
+
+    def _placeholders(self, token: int, input_ids: torch.Tensor | None, inputs_embeds: torch.Tensor) -> torch.Tensor:
+        if input_ids is not None:
+            return (input_ids == token).to(inputs_embeds.device)
+        embedding = self.get_input_embeddings()(torch.tensor(token, device=inputs_embeds.device))
+        return (inputs_embeds == embedding).all(-1)
+
+
+class VideoPathLlavaForConditionalGeneration(VideoPathLlavaPreTrainedModel, LlavaOnevisionForConditionalGeneration):
+    """[`VideoPathLlavaModel`] with the language model's head: answers questions about images and videos."""
+
+    def __init__(self, config: VideoPathLlavaConfig) -> None:
+        super(LlavaOnevisionForConditionalGeneration, self).__init__(config)
+        self.model = VideoPathLlavaModel(config)
+        text = config.text_config
+        self.lm_head = torch.nn.Linear(text.hidden_size, text.vocab_size, bias=False)
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        pixel_values: torch.Tensor | None = None,
+        image_sizes: torch.LongTensor | None = None,
+        image_num_tiles: torch.LongTensor | None = None,
+        pixel_values_videos: torch.Tensor | None = None,
+        video_num_frames: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        vision_feature_layer: int | list[int] | None = None,
+        vision_feature_select_strategy: str | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int | torch.Tensor = 0,
+        mm_encoder_outputs: dict[str, BaseModelOutputWithPooling] | None = None,
+        **kwargs: Any,
+    ) -> LlavaOnevisionCausalLMOutputWithPast:
+        """The parent's forward under our inputs' names: `generate` accepts only what stands in this signature.
+
+        All that is special about this model is in [`VideoPathLlavaModel`], since TRL's fused head skips this method.
+        """
+        return super().forward(
+            input_ids=input_ids,
+            pixel_values=pixel_values,
+            image_sizes=image_sizes,
+            image_num_tiles=image_num_tiles,
+            pixel_values_videos=pixel_values_videos,
+            video_num_frames=video_num_frames,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            vision_feature_layer=vision_feature_layer,
+            vision_feature_select_strategy=vision_feature_select_strategy,
+            labels=labels,
+            use_cache=use_cache,
+            logits_to_keep=logits_to_keep,
+            mm_encoder_outputs=mm_encoder_outputs,
+            **kwargs,
+        )
+
+    def _get_logits_processor(
+        self, generation_config: GenerationConfig, input_ids_seq_length: int | None = None, **kwargs: Any
+    ) -> LogitsProcessorList:
+        """The parent's, but the repetition penalty sees what was generated, not the prompt.
+
+        The published implementation generates from embeddings, so its penalty never sees a prompt either.
+        """
+        penalty = generation_config.repetition_penalty
+        if penalty is None or penalty == 1.0:
+            return super()._get_logits_processor(generation_config, input_ids_seq_length, **kwargs)
+        plain = copy.copy(generation_config)
+        plain.repetition_penalty = None
+        processors = super()._get_logits_processor(plain, input_ids_seq_length, **kwargs)
+        own = RepetitionPenaltyLogitsProcessor(float(penalty), prompt_ignore_length=input_ids_seq_length or 0)
+        processors.insert(0, own)
+        return processors
+
+
+def _drop_padding(values: torch.Tensor, counts: list[int]) -> torch.Tensor:
+    """The first `counts[i]` of the tiles or frames of each row, one after the other: (sum of counts, 3, S, S)."""
+    if values.ndim == 4:
+        values = values[:, None]
+    if len(counts) != len(values) or max(counts) > values.shape[1] or min(counts) < 1:
+        raise ValueError(f"pixel values of shape {tuple(values.shape)} do not hold {counts} tiles or frames")
+    return torch.cat([row[:count] for row, count in zip(values, counts, strict=True)])
+
+
+def _check_placeholders(name: str, mask: torch.Tensor, features: list[torch.Tensor]) -> None:
+    wanted = mask.sum(dim=1).tolist()
+    given = [len(tokens) for tokens in features]
+    if sum(wanted) == sum(given):
+        return
+    media = iter(given)
+    for sample, placeholders in enumerate(wanted):
+        held = 0
+        while held < placeholders:
+            held += next(media, placeholders + 1)
+        if held != placeholders:
+            raise ValueError(
+                f"sample {sample} has {placeholders} {name} placeholders, which are not the tokens of whole {name}s; "
+                f"the {len(given)} {name}s of the batch have {given} tokens"
+            )
+    raise ValueError(f"the batch has {sum(wanted)} {name} placeholders for {name}s of {given} tokens")
+
+
+AutoModel.register(VideoPathLlavaConfig, VideoPathLlavaModel, exist_ok=True)
+AutoModelForImageTextToText.register(VideoPathLlavaConfig, VideoPathLlavaForConditionalGeneration, exist_ok=True)
+AutoModelForMultimodalLM.register(VideoPathLlavaConfig, VideoPathLlavaForConditionalGeneration, exist_ok=True)
+
+__all__ = ["VideoPathLlavaForConditionalGeneration", "VideoPathLlavaModel", "VideoPathLlavaPreTrainedModel"]

@@ -1,0 +1,259 @@
+"""Videos to pixel values: frames chosen and decoded by this package, resized bitwise as the published code does."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers.image_processing_utils import BatchFeature
+from transformers.image_utils import PILImageResampling, SizeDict
+from transformers.models.auto.video_processing_auto import AutoVideoProcessor
+from transformers.models.llava_onevision.video_processing_llava_onevision import LlavaOnevisionVideoProcessor
+from transformers.processing_utils import VideosKwargs
+from transformers.utils import TensorType
+from transformers.video_utils import VideoMetadata
+
+from videopath_hf.video.decode import read_frames
+from videopath_hf.video.frame_index import frame_index
+from videopath_hf.video.sampling import sample_indices
+
+from .configuration_videopath_llava import VideoPathLlavaConfig
+from .image_processing_videopath_llava import (
+    Pixels,
+    check_options,
+    pad_and_stack,
+    pixel_values,
+    resize_pixels,
+    to_rgb_pixels,
+)
+
+Indices = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass
+class VideoPathVideoMetadata(VideoMetadata):
+    """What is known of a video, and which of its frames were taken.
+
+    Args:
+        times (`list[float]`, *optional*): seconds of the frames taken; None for frames given without their times.
+    """
+
+    times: list[float] | None = None
+
+    @property
+    def timestamps(self) -> list[float]:
+        """Seconds of the frames taken, from the file's own time stamps where there are any."""
+        return self.times if self.times is not None else super().timestamps
+
+
+class VideoPathLlavaVideoProcessorKwargs(VideosKwargs, total=False):  # type: ignore[call-arg]
+    r"""
+    sampling (`str`, *optional*):
+        `"uniform"`: `num_frames` evenly spaced frames; `"fps"`: `fps` frames a second (1 by default), and evenly
+        spaced ones where these are more than `num_frames`. Giving `fps` chooses `"fps"`.
+    decoder (`str`, *optional*):
+        `"pyav"` or `"decord"`.
+    """
+
+    sampling: Literal["uniform", "fps"] | None
+    decoder: Literal["pyav", "decord"] | None
+
+
+class VideoPathLlavaVideoProcessor(LlavaOnevisionVideoProcessor):
+    r"""
+    Takes `num_frames` frames (32) of each video, all of a shorter one, and resizes each with PIL's bicubic filter.
+
+    Videos are paths, uint8 arrays or tensors [F, H, W, 3] (or [F, 3, H, W]), or lists of PIL images or arrays;
+    `do_sample_frames=False` takes all frames of each. Returned are `pixel_values_videos` float32
+    [videos, frames, 3, S, S] (zero frames fill up), `video_num_frames` [videos] and, with `return_metadata=True`,
+    `video_metadata`: a [`VideoPathVideoMetadata`] for each, with `frames_indices` and `timestamps`.
+    """
+
+    model_input_names = ["pixel_values_videos", "video_num_frames"]  # noqa: RUF012
+    valid_kwargs = VideoPathLlavaVideoProcessorKwargs
+    image_mean = [0.5, 0.5, 0.5]  # noqa: RUF012
+    image_std = [0.5, 0.5, 0.5]  # noqa: RUF012
+    do_sample_frames = True
+    num_frames = 32
+    sampling: Literal["uniform", "fps"] = "uniform"
+    decoder: Literal["pyav", "decord"] = "pyav"
+
+    def preprocess(self, videos: Any, **kwargs: Any) -> BatchFeature:
+        """Pixel values of one video or a list of videos; the keyword arguments override the processor's own."""
+        if kwargs.pop("do_sample_frames", self.do_sample_frames) is False:
+            kwargs.update(num_frames=sys.maxsize, sampling="uniform", fps=None)
+        return super().preprocess(videos, do_sample_frames=True, **kwargs)
+
+    def _validate_preprocess_kwargs(self, **kwargs: Any) -> None:
+        check_options(**kwargs)
+        super()._validate_preprocess_kwargs(**kwargs)
+
+    def sample_frames(
+        self,
+        metadata: VideoMetadata,
+        num_frames: int | None = None,
+        fps: float | None = None,
+        sampling: Literal["uniform", "fps"] | None = None,
+        **kwargs: Any,
+    ) -> Indices:
+        """Numbers of the frames to take of a video.
+
+        Raises:
+            ValueError: if frames are to be taken by time and the video's own frames per second are not known.
+        """
+        strategy: Literal["uniform", "fps"] = "fps" if fps is not None else sampling or self.sampling
+        if strategy == "fps" and not metadata.fps:
+            raise ValueError(
+                "frames given as pixels carry no time: pass video_metadata with fps, or sampling='uniform'"
+            )
+        taken = num_frames or self.num_frames
+        return sample_indices(metadata.total_num_frames, metadata.fps or 1.0, taken, strategy, fps or 1.0)
+
+    def fetch_videos(
+        self,
+        video_url_or_urls: str | Path | list[Any],
+        sample_indices_fn: Callable[..., Indices] | None = None,
+        decoder: Literal["pyav", "decord"] | None = None,
+    ) -> Any:
+        """Decode the frames of a video file, or of each of a list of files, that `sample_indices_fn` names (or all).
+
+        Returns:
+            `tuple[np.ndarray, VideoPathVideoMetadata]`, or a list of them: frames are uint8 [F, H, W, 3] RGB.
+
+        Raises:
+            VideoError: for a file that is missing, no video or damaged.
+        """
+        if isinstance(video_url_or_urls, list):
+            return [self.fetch_videos(video, sample_indices_fn, decoder) for video in video_url_or_urls]
+        path = Path(video_url_or_urls)
+        times = frame_index(path).times
+        span = float(times[-1] - times[0])
+        fps = (len(times) - 1) / span if span > 0 else 1.0
+        metadata = VideoPathVideoMetadata(
+            total_num_frames=len(times), fps=fps, duration=span + 1 / fps, video_backend=decoder or self.decoder
+        )
+        indices = np.arange(len(times)) if sample_indices_fn is None else sample_indices_fn(metadata)
+        frames = read_frames(path, indices.tolist(), decoder or self.decoder)
+        metadata.frames_indices, metadata.times = indices.tolist(), times[indices].tolist()
+        metadata.height, metadata.width = frames.shape[1:3]
+        return frames, metadata
+
+    def _decode_and_sample_videos(
+        self,
+        videos: Any,
+        video_metadata: Any,
+        do_sample_frames: bool | None = None,
+        sample_indices_fn: Callable[..., Indices] | None = None,
+    ) -> tuple[list[Pixels], list[VideoMetadata]]:
+        videos = flatten_videos(videos)
+        given = _list_metadata(video_metadata, len(videos))
+        decoder = sample_indices_fn.keywords["decoder"] if isinstance(sample_indices_fn, partial) else None
+        frames, metadata = [], []
+        for video, known in zip(videos, given, strict=True):
+            if isinstance(video, (str, Path)):
+                pixels, found = self.fetch_videos(video, sample_indices_fn, decoder)
+            else:
+                pixels, found = _take_frames(video, known, sample_indices_fn)
+            frames.append(pixels)
+            metadata.append(found)
+        return frames, metadata
+
+    def _prepare_input_videos(self, videos: list[Pixels], **kwargs: Any) -> list[Pixels]:
+        return videos
+
+    def _preprocess(
+        self,
+        videos: list[Pixels],
+        size: SizeDict,
+        resample: PILImageResampling,
+        do_rescale: bool,
+        rescale_factor: float,
+        do_normalize: bool,
+        image_mean: Sequence[float],
+        image_std: Sequence[float],
+        return_tensors: str | TensorType | None = None,
+        **kwargs: Any,
+    ) -> BatchFeature:
+        target = (size.height, size.width)
+        values = [
+            pixel_values(
+                [resize_pixels(frame, target, resample) for frame in video],
+                do_rescale,
+                rescale_factor,
+                do_normalize,
+                image_mean,
+                image_std,
+            )
+            for video in videos
+        ]
+        data = {
+            "pixel_values_videos": pad_and_stack(values),
+            "video_num_frames": np.array([len(value) for value in values]),
+        }
+        return BatchFeature(data=data, tensor_type=return_tensors)
+
+
+def is_video(value: Any) -> bool:
+    """Whether `value` is one video: a path, pixels with 4 dimensions, or a list of frames."""
+    if isinstance(value, (str, Path)):
+        return True
+    if isinstance(value, (np.ndarray, torch.Tensor)):
+        return value.ndim == 4
+    return isinstance(value, (list, tuple)) and len(value) > 0 and all(_is_frame(frame) for frame in value)
+
+
+def flatten_videos(videos: Any) -> list[Any]:
+    """All videos of a nested list, in order. A list of frames is one video; a list of paths is several.
+
+    Raises:
+        ValueError: for something that is neither a video nor a list of videos.
+    """
+    if is_video(videos):
+        return [videos]
+    if isinstance(videos, (np.ndarray, torch.Tensor)) and videos.ndim == 5:
+        return list(videos)
+    if isinstance(videos, (list, tuple)):
+        return [video for item in videos for video in flatten_videos(item)]
+    raise ValueError(f"a video must be a path, pixels [F, H, W, 3] or a list of frames, not {type(videos).__name__}")
+
+
+def _is_frame(value: Any) -> bool:
+    return isinstance(value, Image.Image) or (isinstance(value, (np.ndarray, torch.Tensor)) and value.ndim in (2, 3))
+
+
+def _list_metadata(metadata: Any, videos: int) -> list[VideoMetadata | None]:
+    if metadata is None:
+        return [None] * videos
+    given = metadata if isinstance(metadata, list) else [metadata]
+    flat = [one for item in given for one in (item if isinstance(item, list) else [item])]
+    if len(flat) != videos:
+        raise ValueError(f"video_metadata has {len(flat)} entries for {videos} videos; pass one for each")
+    return [one if isinstance(one, VideoMetadata) else VideoPathVideoMetadata(**one) for one in flat]
+
+
+def _take_frames(
+    video: Any, known: VideoMetadata | None, sample_indices_fn: Callable[..., Indices] | None
+) -> tuple[Pixels, VideoMetadata]:
+    total = len(video)
+    if total == 0:
+        raise ValueError("a video given as pixels has no frame; at least one is needed")
+    metadata = known or VideoPathVideoMetadata(total_num_frames=total)
+    metadata.total_num_frames = total
+    indices = np.arange(total) if sample_indices_fn is None else sample_indices_fn(metadata)
+    frames = [to_rgb_pixels(video[index]) for index in indices.tolist()]
+    sizes = sorted({frame.shape[:2] for frame in frames})
+    if len(sizes) > 1:
+        raise ValueError(f"the frames of one video differ in size: (height, width) {sizes[0]} and {sizes[-1]}")
+    metadata.frames_indices = indices.tolist()
+    metadata.height, metadata.width = sizes[0]
+    return np.stack(frames), metadata
+
+
+AutoVideoProcessor.register(VideoPathLlavaConfig, VideoPathLlavaVideoProcessor, exist_ok=True)
+
+__all__ = ["VideoPathLlavaVideoProcessor", "VideoPathVideoMetadata"]

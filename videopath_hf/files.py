@@ -89,7 +89,7 @@ def read_records(path: str | Path, cls: type[ModelT]) -> list[ModelT]:
     except UnicodeDecodeError:
         raise UserError(f"{path} is not UTF-8 text") from None
     records = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:

@@ -1,6 +1,6 @@
 """Output folders and finished steps: one run at a time, one configuration a folder, nothing finished is done again."""
 
-import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,29 +25,41 @@ def claim_output(out: str | Path, key: str, what: str) -> Iterator[Path]:
     """
     out = Path(out)
     created = not out.exists()
-    claim = out / ".claim.json"
+    claim = {"what": what, "key": key}
+    lock = FileLock(out / ".lock", timeout=0)
     try:
         out.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise UserError(f"output {out} is a file; give a folder with --out") from None
-    except OSError as error:
-        raise UserError(f"output folder {out} cannot be created: {error.strerror}") from None
-    if not os.access(out, os.W_OK):
-        raise UserError(f"output folder {out} is not writable; give another one with --out")
-    if not created and not claim.exists() and any(path.name != ".lock" for path in out.iterdir()):
-        raise UserError(f"output folder {out} holds files that are not of a {what} run; give an empty one with --out")
-    if claim.exists() and (seen := read_json(claim)) != {"what": what, "key": key}:
-        raise UserError(
-            f"output folder {out} holds a {seen.get('what')} run of another input or configuration "
-            f"({seen.get('key')}, this one is {key}); give another folder with --out or delete it"
-        )
-    try:
-        with FileLock(out / ".lock", timeout=0):
-            if not claim.exists():
-                write_json(claim, {"what": what, "key": key})
-            yield out
+        _check_claim(out, claim)
+        lock.acquire()
     except Timeout:
         raise UserError(f"output folder {out} is in use by another run; wait for it or give another --out") from None
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(f"output {out} is or lies below a file; give a folder with --out") from None
+    except OSError as error:
+        raise UserError(f"output folder {out} cannot be written ({error.strerror}); give another with --out") from None
+    try:
+        _check_claim(out, claim)  # again: another run may have claimed it in between
+        if not (out / ".claim.json").exists():
+            write_json(out / ".claim.json", claim)
+        yield out
+    finally:
+        lock.release()
+        if created and all(path.name in (".lock", ".claim.json") for path in out.iterdir()):
+            shutil.rmtree(out)  # the run failed before it made anything
+
+
+def _check_claim(out: Path, claim: dict[str, str]) -> None:
+    path = out / ".claim.json"
+    if not path.exists():
+        if any(not entry.name.startswith(".") for entry in out.iterdir()):
+            raise UserError(
+                f"output folder {out} holds files that are not of a {claim['what']} run; give an empty one with --out"
+            )
+    elif (seen := read_json(path)) != claim:
+        raise UserError(
+            f"output folder {out} holds a {seen.get('what')} run of another input or configuration "
+            f"({seen.get('key')}, this one is {claim['key']}); give another folder with --out or delete it"
+        )
 
 
 class Steps:

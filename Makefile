@@ -1,0 +1,27 @@
+# make demo and make test need only Python 3.10+, a C compiler and git: each makes the venv and installs into it.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test quality bench
+
+demo: $(INSTALLED)
+	$(BIN)/videopath demo
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+quality: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/decode.py
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[curate,judge,dev]'
+	touch $@

@@ -1,0 +1,71 @@
+"""The `videopath` command: one verb a module; only what a verb needs is imported when it runs."""
+
+import errno
+import os
+import sys
+
+import typer
+
+from videopath_hf import RESEARCH_NOTICE, __version__
+from videopath_hf.cli import ask, curate, demo, doctor, evaluate, instruct, train
+from videopath_hf.errors import UserError
+
+app = typer.Typer(
+    name="videopath",
+    help=f"Pathology lectures in; clips, instruction data, a trained model and its answers out. {RESEARCH_NOTICE}",
+    epilog="Example: videopath demo",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(name="demo", epilog=demo.EXAMPLE)(demo.demo)
+app.command(name="curate", epilog=curate.EXAMPLE)(curate.curate)
+app.command(name="instruct", epilog=instruct.EXAMPLE)(instruct.instruct)
+app.command(name="train", epilog=train.TRAIN_EXAMPLE)(train.train)
+app.command(name="merge", epilog=train.MERGE_EXAMPLE)(train.merge)
+app.command(name="evaluate", epilog=evaluate.EXAMPLE)(evaluate.evaluate)
+app.command(name="ask", epilog=ask.EXAMPLE)(ask.ask)
+app.command(name="doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version and stop.", is_eager=True, callback=_print_version
+    ),
+) -> None:
+    pass
+
+
+_DISK_TROUBLES = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
+
+
+def main() -> None:
+    """Run the command; a user's mistake ends in one sentence on stderr and a non-zero exit code, never a traceback."""
+    # The libraries' own bars and notices would bury ours; whoever sets these keeps their choice.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        app()
+    except UserError as error:
+        _fail(str(error), error.exit_code)
+    except OSError as error:
+        if error.errno not in _DISK_TROUBLES:
+            raise
+        _fail(f"cannot write {error.filename or 'output'}: {error.strerror}", 2)
+    except KeyboardInterrupt:
+        _fail("interrupted; run the same command again to go on", 130)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"videopath: error: {message}", file=sys.stderr)
+    sys.exit(code)

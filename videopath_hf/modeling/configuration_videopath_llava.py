@@ -7,10 +7,11 @@ from transformers.models.auto.configuration_auto import AutoConfig
 from transformers.models.llava_onevision.configuration_llava_onevision import LlavaOnevisionConfig
 
 from .packing_videopath_llava import Layout, check_aspect_ratio, parse_pinpoints
+from .remote_code_videopath_llava import AUTO_MAP, CarriesCode
 
 
 @strict
-class VideoPathLlavaConfig(LlavaOnevisionConfig):
+class VideoPathLlavaConfig(CarriesCode, LlavaOnevisionConfig):
     r"""
     Configuration of [`VideoPathLlavaModel`]: a vision tower, a two-layer projector and a language model.
 
@@ -49,6 +50,7 @@ class VideoPathLlavaConfig(LlavaOnevisionConfig):
     """
 
     model_type = "videopath_llava"
+    auto_classes = AUTO_MAP
     attribute_map = {  # noqa: RUF012
         "image_token_id": "image_token_index",
         "video_token_id": "video_token_index",

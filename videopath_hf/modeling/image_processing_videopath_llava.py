@@ -24,6 +24,7 @@ from .packing_videopath_llava import (
     parse_pinpoints,
     select_resolution,
 )
+from .remote_code_videopath_llava import PROCESSOR_CLASSES, CarriesCode
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Values = np.ndarray[Any, np.dtype[np.float32]]
@@ -103,7 +104,7 @@ class VideoPathLlavaImageProcessorKwargs(LlavaOnevisionImageProcessorKwargs, tot
     image_grid_pinpoints: list | str
 
 
-class VideoPathLlavaImageProcessor(LlavaOnevisionImageProcessorPil):
+class VideoPathLlavaImageProcessor(CarriesCode, LlavaOnevisionImageProcessorPil):
     r"""
     Cuts images into tiles: bicubic resizing by PIL, `u8 / 255`, mean and standard deviation 0.5.
 
@@ -115,6 +116,7 @@ class VideoPathLlavaImageProcessor(LlavaOnevisionImageProcessorPil):
     (height, width) and `image_num_tiles` [images].
     """
 
+    auto_classes = PROCESSOR_CLASSES
     model_input_names = ["pixel_values", "image_sizes", "image_num_tiles"]  # noqa: RUF012
     valid_kwargs = VideoPathLlavaImageProcessorKwargs
     image_mean = [0.5, 0.5, 0.5]  # noqa: RUF012

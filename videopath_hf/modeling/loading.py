@@ -13,16 +13,13 @@ from safetensors import SafetensorError
 from transformers.utils import cached_file, logging
 
 from videopath_hf.errors import UserError
+from videopath_hf.modeling.checks_videopath_llava import CheckpointError, check_loaded
 from videopath_hf.modeling.configuration_videopath_llava import VideoPathLlavaConfig
 from videopath_hf.modeling.modeling_videopath_llava import VideoPathLlavaForConditionalGeneration
 from videopath_hf.modeling.processing_videopath_llava import VideoPathLlavaProcessor
 
 _DTYPES = ("float32", "bfloat16", "float16")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-
-
-class CheckpointError(UserError):
-    """A checkpoint that cannot be opened as ours; the message names it and what is wrong with it."""
 
 
 def load_model(
@@ -55,20 +52,6 @@ def load_model(
     check_loaded(path, report)
     check_agreement(path, model.config, processor)
     return model.to(device).eval(), processor
-
-
-def check_loaded(path: str | Path, report: dict[str, Any]) -> None:
-    """Raise `CheckpointError` unless transformers' loading report is free of missing, extra and misshapen weights."""
-    faults = (
-        ("missing_keys", "lacks"),
-        ("unexpected_keys", "holds, but the model does not know,"),
-        ("mismatched_keys", "holds in another shape"),
-    )
-    for key, verb in faults:
-        names = sorted(name if isinstance(name, str) else name[0] for name in report[key])
-        if names:
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            raise CheckpointError(f"checkpoint {path} {verb} {len(names)} weights: {', '.join(names[:3])}{more}")
 
 
 def check_agreement(path: str | Path, config: VideoPathLlavaConfig, processor: VideoPathLlavaProcessor) -> None:

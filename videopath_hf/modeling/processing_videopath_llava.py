@@ -11,10 +11,11 @@ from transformers.processing_utils import MultiModalData
 
 from .configuration_videopath_llava import VideoPathLlavaConfig
 from .packing_videopath_llava import Layout, num_image_tokens, num_tiles, num_video_tokens, parse_pinpoints
+from .remote_code_videopath_llava import PROCESSOR_CLASSES, CarriesCode
 from .video_processing_videopath_llava import flatten_videos, is_video
 
 
-class VideoPathLlavaProcessor(LlavaOnevisionProcessor):
+class VideoPathLlavaProcessor(CarriesCode, LlavaOnevisionProcessor):
     r"""
     Joins a tokenizer, a [`VideoPathLlavaImageProcessor`] and a [`VideoPathLlavaVideoProcessor`].
 
@@ -40,6 +41,8 @@ class VideoPathLlavaProcessor(LlavaOnevisionProcessor):
     ...     messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt")
     ```
     """
+
+    auto_classes = PROCESSOR_CLASSES
 
     def __init__(
         self,
@@ -75,9 +78,12 @@ class VideoPathLlavaProcessor(LlavaOnevisionProcessor):
 
     @classmethod
     def from_config(
-        cls, config: VideoPathLlavaConfig, tokenizer: Any, chat_template: str | None = None
+        cls, config: VideoPathLlavaConfig, tokenizer: Any, chat_template: str | None = None, **tokens: str
     ) -> "VideoPathLlavaProcessor":
-        """The processor that goes with a model of `config`, with default ways of choosing frames."""
+        """The processor that goes with a model of `config`, with default ways of choosing frames.
+
+        `tokens` are `image_token` and `video_token`, where the tokenizer has others than Qwen2.5's.
+        """
         from .image_processing_videopath_llava import VideoPathLlavaImageProcessor
         from .video_processing_videopath_llava import VideoPathLlavaVideoProcessor
 
@@ -97,6 +103,7 @@ class VideoPathLlavaProcessor(LlavaOnevisionProcessor):
             video_pool_mode=layout.pool_mode,
             video_pool_stride=layout.pool_stride,
             chat_template=chat_template,
+            **tokens,
         )
 
     def layout(self, **images_kwargs: Any) -> Layout:

@@ -31,6 +31,7 @@ from .image_processing_videopath_llava import (
     resize_pixels,
     to_rgb_pixels,
 )
+from .remote_code_videopath_llava import PROCESSOR_CLASSES, CarriesCode
 
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -64,7 +65,7 @@ class VideoPathLlavaVideoProcessorKwargs(VideosKwargs, total=False):  # type: ig
     decoder: Literal["pyav", "decord"] | None
 
 
-class VideoPathLlavaVideoProcessor(LlavaOnevisionVideoProcessor):
+class VideoPathLlavaVideoProcessor(CarriesCode, LlavaOnevisionVideoProcessor):
     r"""
     Takes `num_frames` frames (32) of each video, all of a shorter one, and resizes each with PIL's bicubic filter.
 
@@ -74,6 +75,7 @@ class VideoPathLlavaVideoProcessor(LlavaOnevisionVideoProcessor):
     `video_metadata`: a [`VideoPathVideoMetadata`] for each, with `frames_indices` and `timestamps`.
     """
 
+    auto_classes = PROCESSOR_CLASSES
     model_input_names = ["pixel_values_videos", "video_num_frames"]  # noqa: RUF012
     valid_kwargs = VideoPathLlavaVideoProcessorKwargs
     image_mean = [0.5, 0.5, 0.5]  # noqa: RUF012

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.modeling.reference import write_reference
 from videopath_hf.modeling.loading import load_model
 from videopath_hf.modeling.tiny import build_tiny
 from videopath_hf.video.encode import write_clip
@@ -76,3 +77,9 @@ def make_clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def reference(loaded: tuple[Any, Any], checkpoint: Path, tmp_path: Path) -> Path:
+    """The tiny model as the published implementation would have saved it."""
+    return write_reference(loaded[0], checkpoint, tmp_path / "reference")

@@ -6,70 +6,15 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from tests.modeling.conftest import encode, noise_frames, user
+from tests.modeling.reference import SETTINGS, edit, edit_weights, in_two_files
 from videopath_hf.modeling.conversion import convert_reference
 from videopath_hf.modeling.loading import CheckpointError, load_model
 from videopath_hf.modeling.reference_settings import KNOWN_TOWERS, reference_config
 
 Loaded = tuple[Any, Any]
-THEIR_NAMES = {
-    "model.vision_tower.": "model.vision_tower.vision_tower.vision_model.",
-    "model.multi_modal_projector.linear_1.": "model.mm_projector.0.",
-    "model.multi_modal_projector.linear_2.": "model.mm_projector.2.",
-    "model.language_model.": "model.",
-}
-SETTINGS = {
-    "architectures": ["LlavaQwenForCausalLM"],
-    "model_type": "llava_qwen",
-    "image_aspect_ratio": "anyres",
-    "image_grid_pinpoints": [[98, 196], [196, 98], [196, 196]],
-    "mm_newline_position": "one_token",
-    "mm_patch_merge_type": "spatial_unpad",
-    "mm_projector_type": "mlp2x_gelu",
-    "mm_spatial_pool_mode": "bilinear",
-    "mm_vision_tower": "somebody/tower",
-}
-
-
-def their_name(name: str) -> str:
-    for ours, theirs in THEIR_NAMES.items():
-        if name.startswith(ours):
-            return theirs + name.removeprefix(ours)
-    return name
-
-
-@pytest.fixture
-def reference(loaded: Loaded, checkpoint: Path, tmp_path: Path) -> Path:
-    """The tiny model as the published implementation would have saved it."""
-    model = loaded[0]
-    folder = tmp_path / "reference"
-    folder.mkdir()
-    text = model.config.text_config.to_dict()
-    keys = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
-    kept = {key: text[key] for key in (*keys, "num_key_value_heads", "rms_norm_eps", "max_position_embeddings")}
-    kept["rope_theta"] = text["rope_parameters"]["rope_theta"]
-    (folder / "config.json").write_text(json.dumps({**SETTINGS, **kept}))
-    (folder / "vision_tower_config").mkdir()
-    tower = {**model.config.vision_config.to_dict(), "num_hidden_layers": 5}
-    (folder / "vision_tower_config" / "config.json").write_text(json.dumps({"vision_config": tower}))
-    weights = {their_name(name): weight.contiguous() for name, weight in model.state_dict().items()}
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(checkpoint / name, folder)
-    return folder
-
-
-def edit(folder: Path, **changes: Any) -> None:
-    file = folder / "config.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
-
-
-def edit_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
-    weights = load_file(folder / "model.safetensors")
-    change(weights)
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def same_answers(first: Any, second: Any, processor: Any) -> bool:
@@ -89,16 +34,9 @@ def test_a_converted_checkpoint_gives_the_same_numbers(reference: Path, loaded: 
 
 
 def test_several_files_of_weights_stay_several(reference: Path, loaded: Loaded, tmp_path: Path) -> None:
-    weights = load_file(reference / "model.safetensors")
-    (reference / "model.safetensors").unlink()
-    names = sorted(weights)
-    files = {"model-00001-of-00002.safetensors": names[:40], "model-00002-of-00002.safetensors": names[40:]}
-    for file, part in files.items():
-        save_file({name: weights[name] for name in part}, reference / file, metadata={"format": "pt"})
-    index = {"weight_map": {name: file for file, part in files.items() for name in part}}
-    (reference / "model.safetensors.index.json").write_text(json.dumps(index))
+    files = in_two_files(reference)
     ours = convert_reference(reference, tmp_path / "ours")
-    assert sorted(path.name for path in ours.glob("*.safetensors")) == sorted(files)
+    assert sorted(path.name for path in ours.glob("*.safetensors")) == files
     model, processor = load_model(ours)
     assert same_answers(model, loaded[0], processor)
     (reference / "model-00002-of-00002.safetensors").unlink()
@@ -128,12 +66,17 @@ def test_ids_beyond_the_tokenizer_are_kept_but_never_produced(reference: Path, t
     assert int(model.generate(**inputs, max_new_tokens=8)[0].max()) < rows
 
 
-def test_a_head_tied_to_the_embeddings_is_dropped(reference: Path, tmp_path: Path) -> None:
+def test_a_head_tied_to_the_embeddings_is_dropped_if_it_is_the_same(reference: Path, tmp_path: Path) -> None:
     edit(reference, tie_word_embeddings=True)
+    with pytest.raises(CheckpointError, match=r"tie_word_embeddings.* differ"):
+        convert_reference(reference, tmp_path / "ours")
+    edit_weights(
+        reference, lambda weights: weights.update({"lm_head.weight": weights["model.embed_tokens.weight"].clone()})
+    )
     model, _ = load_model(convert_reference(reference, tmp_path / "ours"))
     assert model.lm_head.weight is model.get_input_embeddings().weight
     report = json.loads((tmp_path / "ours" / "conversion.json").read_text())
-    assert report["dropped"] == {"lm_head.weight": "tied to the embeddings"}
+    assert list(report["dropped"]) == ["lm_head.weight"]
     assert "lm_head.weight" not in load_file(tmp_path / "ours" / "model.safetensors")
 
 

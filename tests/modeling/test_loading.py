@@ -1,13 +1,20 @@
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForImageTextToText
 
+from tests.modeling.conftest import encode, noise_frames, user
+from tests.modeling.reference import edit
+from tests.modeling.reference import edit_weights as edit_reference
 from videopath_hf.errors import UserError
 from videopath_hf.modeling.loading import CheckpointError, load_model
+from videopath_hf.modeling.modeling_videopath_llava import VideoPathLlavaForConditionalGeneration
 
 
 @pytest.fixture
@@ -62,13 +69,72 @@ def test_processor_and_model_must_count_alike(copied: Path) -> None:
     ("config", "message"),
     [
         ({"model_type": "qwen2"}, "of type 'qwen2'"),
-        ({"model_type": "qwen2", "mm_projector_type": "mlp2x_gelu"}, "convert it first"),
+        ({"model_type": "llava_onevision"}, "convert it first"),
     ],
 )
 def test_another_kind_of_checkpoint_is_named(tmp_path: Path, config: dict, message: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match=message):
         load_model(tmp_path)
+
+
+def test_a_checkpoint_of_the_published_implementation_opens_directly(
+    reference: Path, loaded: tuple[Any, Any], checkpoint: Path
+) -> None:
+    model, processor = load_model(reference)
+    for name, weight in loaded[0].state_dict().items():
+        assert torch.equal(weight, model.state_dict()[name]), name
+    assert model.config.layout == loaded[0].config.layout
+    assert model.generation_config.eos_token_id == processor.tokenizer.convert_tokens_to_ids("<|im_end|>")
+    inputs = encode(processor, [user(noise_frames(3), "What?")])
+    ours = encode(loaded[1], [user(noise_frames(3), "What?")])
+    assert torch.equal(inputs["input_ids"], ours["input_ids"])
+    with torch.inference_mode():
+        assert torch.equal(model(**inputs).logits, loaded[0](**ours).logits)
+
+
+def test_from_pretrained_opens_it_too_and_saves_it_as_ours(
+    reference: Path, loaded: tuple[Any, Any], tmp_path: Path
+) -> None:
+    edit(reference, torch_dtype="bfloat16")
+    model = VideoPathLlavaForConditionalGeneration.from_pretrained(reference, dtype="bfloat16")
+    assert model.dtype == torch.bfloat16 and model.config.image_token_id == loaded[0].config.image_token_id
+    model.save_pretrained(tmp_path / "saved")
+    again = VideoPathLlavaForConditionalGeneration.from_pretrained(tmp_path / "saved", dtype="bfloat16")
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, again.state_dict()[name]), name
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda weights: weights.pop("model.norm.weight"), r"lacks 1 weights, e\.g\. model\.language_model\.norm"),
+        (lambda weights: weights.update({"model.norm.bias": torch.zeros(1)}), "does not know"),
+        (lambda weights: weights.update({"model.image_newline": torch.zeros(3)}), "another shape"),
+    ],
+)
+def test_a_spoilt_checkpoint_of_theirs_never_runs_on_random_weights(
+    reference: Path, change: Callable[..., Any], message: str
+) -> None:
+    edit_reference(reference, change)
+    for opens in (load_model, VideoPathLlavaForConditionalGeneration.from_pretrained):
+        with pytest.raises(CheckpointError, match=message):
+            opens(reference)
+
+
+def test_auto_classes_never_fill_weights_with_random_numbers(copied: Path) -> None:
+    edit_weights(copied, "model.image_newline", None)
+    with pytest.raises(CheckpointError, match=r"lacks 1 weights: model\.image_newline"):
+        AutoModelForImageTextToText.from_pretrained(copied)
+    _, report = AutoModelForImageTextToText.from_pretrained(copied, output_loading_info=True)
+    assert set(report["missing_keys"]) == {"model.image_newline"}
+
+
+def test_a_checkpoint_that_merges_flat_needs_no_newline_token(reference: Path) -> None:
+    edit(reference, mm_patch_merge_type="flat", image_aspect_ratio="square")
+    edit_reference(reference, lambda weights: weights.pop("model.image_newline"))
+    model, _ = load_model(reference)
+    assert not model.model.image_newline.any()
 
 
 def test_an_adapter_is_told_to_be_merged(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from videopath_hf import RESEARCH_NOTICE, __version__
-from videopath_hf.cli import ask, curate, demo, doctor, evaluate, instruct, train
+from videopath_hf.cli import ask, convert, curate, demo, doctor, evaluate, instruct, train
 from videopath_hf.errors import UserError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command(name="instruct", epilog=instruct.EXAMPLE)(instruct.instruct)
 app.command(name="train", epilog=train.TRAIN_EXAMPLE)(train.train)
 app.command(name="merge", epilog=train.MERGE_EXAMPLE)(train.merge)
 app.command(name="evaluate", epilog=evaluate.EXAMPLE)(evaluate.evaluate)
+app.command(name="convert", epilog=convert.EXAMPLE)(convert.convert)
 app.command(name="ask", epilog=ask.EXAMPLE)(ask.ask)
 app.command(name="doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
 

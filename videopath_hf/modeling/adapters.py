@@ -1,21 +1,26 @@
-"""The published implementation's LoRA output: low-rank weights beside full ones that were trained as well."""
+"""What the published implementation saves instead of a whole model: LoRA output, or a projector alone."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import save_file
 
-from videopath_hf.files import read_json
-from videopath_hf.modeling.loading import CheckpointError
+from videopath_hf.files import read_json, write_json
+from videopath_hf.modeling.checks_videopath_llava import CheckpointError
+from videopath_hf.modeling.layouts import our_name
+from videopath_hf.modeling.shards import Spec, read_weights
 
 _PREFIX = "base_model.model."
 _SUFFIX = ".weight"
+_BARE = re.compile(r"^(mm_projector\.|image_newline$)")
 
 
 @dataclass
 class ReferenceAdapter:
-    """What is to be laid over a base checkpoint, under the base's own names.
+    """What is to be laid over a base checkpoint, under our names. Weights stay on disk until they are used.
 
     Args:
         folder (`Path`): where it was read from.
@@ -23,13 +28,15 @@ class ReferenceAdapter:
         full (`dict[str, torch.Tensor]`): weights that replace the base's.
         low_rank (`dict[str, tuple[torch.Tensor, torch.Tensor]]`): A [r, in] and B [out, r] of a weight.
         scale (`float`): alpha / r.
+        settings (`dict`): adapter_config.json.
     """
 
     folder: Path
     files: list[Path]
     full: dict[str, torch.Tensor]
-    low_rank: dict[str, tuple[torch.Tensor, torch.Tensor]]
-    scale: float
+    low_rank: dict[str, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
+    scale: float = 1.0
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def open(cls, folder: str | Path) -> "ReferenceAdapter":
@@ -51,23 +58,72 @@ class ReferenceAdapter:
         full: dict[str, torch.Tensor] = {}
         if any((folder / f"non_lora_trainables{kind}").is_file() for kind in (".bin", ".safetensors")):
             files.append(_one_of(folder, "non_lora_trainables"))
-            full = {name.removeprefix(_PREFIX): weight for name, weight in _read(files[-1]).items()}
+            full = {_ours(name, folder): weight for name, weight in read_weights(files[-1]).items()}
         scale = settings["lora_alpha"] / (settings["r"] ** 0.5 if settings.get("use_rslora") else settings["r"])
-        return cls(folder, files, full, _pairs(folder, _read(low_file)), scale)
+        return cls(folder, files, full, _pairs(folder, read_weights(low_file)), scale, settings)
 
-    def check_targets(self, names: set[str]) -> None:
-        """Raise `CheckpointError` if the adapter holds a weight the base does not have."""
-        strange = sorted((set(self.full) | set(self.low_rank)) - names)
+    @classmethod
+    def open_projector(cls, file: Path) -> "ReferenceAdapter":
+        """Read the mm_projector file of the alignment stage.
+
+        Raises:
+            CheckpointError: if it cannot be read or holds anything but a projector and the newline token.
+        """
+        full = {_ours(name, file): weight for name, weight in read_weights(file).items()}
+        strange = [
+            name for name in full if not name.startswith(("model.multi_modal_projector.", "model.image_newline"))
+        ]
+        if strange or not full:
+            raise CheckpointError(f"{file} is not a projector: it holds {min(strange, default='no weights')}")
+        return cls(file, [file], full)
+
+    def check_targets(self, specs: dict[str, Spec]) -> None:
+        """Raise `CheckpointError` if a weight of the adapter is not in the base, or has another shape there."""
+        strange = sorted((set(self.full) | set(self.low_rank)) - set(specs))
         if strange:
             raise CheckpointError(f"adapter {self.folder} holds {strange[0]}, which the base checkpoint does not have")
+        shapes = {name: tuple(weight.shape) for name, weight in self.full.items()}
+        shapes |= {name: (b.shape[0], a.shape[1]) for name, (a, b) in self.low_rank.items()}
+        for name, shape in sorted(shapes.items()):
+            if shape != specs[name].shape:
+                raise CheckpointError(
+                    f"adapter {self.folder} holds {name} for shape {shape}; in the base checkpoint it has "
+                    f"{specs[name].shape}"
+                )
 
-    def apply(self, name: str, weight: torch.Tensor) -> torch.Tensor:
-        """The merged weight of that name, in float32: base, or the full one, plus scale times B A."""
-        merged = self.full.get(name, weight).to(torch.float32)
-        if name in self.low_rank:
-            a, b = (part.to(torch.float32) for part in self.low_rank[name])
-            merged = merged + (b @ a) * self.scale
-        return merged
+    def spec(self, name: str, spec: Spec, merge: bool) -> Spec:
+        """Shape and type of a weight after [`apply`]: merging is done, and kept, in float32."""
+        if merge and name in self.low_rank:
+            return Spec(spec.shape, torch.float32)
+        return Spec(spec.shape, self.full[name].dtype) if name in self.full else spec
+
+    def apply(self, name: str, weight: torch.Tensor, merge: bool) -> torch.Tensor:
+        """The weight of that name: base, or the full one, and, to `merge`, plus scale times B A in float32."""
+        weight = self.full.get(name, weight)
+        if not merge or name not in self.low_rank:
+            return weight
+        a, b = (part.to(torch.float32) for part in self.low_rank[name])
+        return weight.to(torch.float32) + (b @ a) * self.scale
+
+    def write(self, folder: Path, base: Path) -> None:
+        """Write the low-rank weights as an adapter that PEFT loads onto our model in `base`."""
+        folder.mkdir()
+        weights = {}
+        for name, parts in self.low_rank.items():
+            for letter, part in zip("AB", parts, strict=True):
+                key = f"{_PREFIX}{name.removesuffix(_SUFFIX)}.lora_{letter}{_SUFFIX}"
+                weights[key] = part.contiguous()
+        save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+        targets = sorted(name.removesuffix(_SUFFIX) for name in self.low_rank)
+        kept = ("peft_type", "r", "lora_alpha", "lora_dropout", "bias", "use_rslora", "task_type")
+        settings = {key: self.settings[key] for key in kept if key in self.settings}
+        changed = {"base_model_name_or_path": str(base), "target_modules": targets, "inference_mode": True}
+        write_json(folder / "adapter_config.json", {**settings, **changed})
+
+
+def _ours(name: str, source: Path) -> str:
+    name = name.removeprefix(_PREFIX)
+    return our_name(f"model.{name}" if _BARE.search(name) else name, "llava_next", source)
 
 
 def _one_of(folder: Path, stem: str) -> Path:
@@ -77,24 +133,19 @@ def _one_of(folder: Path, stem: str) -> Path:
     raise CheckpointError(f"{folder} lacks {stem}.safetensors and {stem}.bin")
 
 
-def _read(file: Path) -> dict[str, torch.Tensor]:
-    try:
-        if file.suffix == ".safetensors":
-            return load_file(file)
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise CheckpointError(f"{file} cannot be read: {' '.join(str(error).split())[:200]}") from error
-
-
 def _pairs(folder: Path, weights: dict[str, torch.Tensor]) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     pairs = {}
     for name, weight in weights.items():
-        module, _, part = name.removeprefix(_PREFIX).partition(".lora_")
+        module, _, part = name.partition(".lora_")
         if part in ("A.weight", "A.default.weight"):
             partner = weights.get(name.replace(".lora_A.", ".lora_B."))
             if partner is None:
                 raise CheckpointError(f"adapter {folder} holds {name} without its B")
-            pairs[module + _SUFFIX] = (weight, partner)
+            pairs[_ours(module + _SUFFIX, folder)] = (weight, partner)
         elif part not in ("B.weight", "B.default.weight"):
             raise CheckpointError(f"adapter {folder} holds {name}, which is not a LoRA weight")
+        elif name.replace(".lora_B.", ".lora_A.") not in weights:
+            raise CheckpointError(f"adapter {folder} holds {name} without its A")
+    if not pairs:
+        raise CheckpointError(f"adapter {folder} holds no LoRA weights")
     return pairs

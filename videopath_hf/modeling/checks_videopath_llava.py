@@ -1,4 +1,4 @@
-"""What keeps a checkpoint with wrong weights from running: transformers only reports what it filled with random ones."""
+"""What keeps a checkpoint with wrong weights from running: transformers itself only reports them."""
 
 from typing import Any
 

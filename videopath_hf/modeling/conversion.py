@@ -1,204 +1,321 @@
-"""From the published implementation's checkpoints to ours: other names for the same weights, nothing computed anew."""
+"""Checkpoints from one layout to another: other names for the same weights, nothing computed anew.
 
-import json
-import math
-import re
-from collections.abc import Callable, Iterator, Mapping
+One tensor is read and written at a time. Before anything is written the weights are held against a model of the
+settings on the meta device: unless each is found, in its shape, and none is left over, there is no output.
+"""
+
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
+from pydantic import BaseModel
 
+from videopath_hf.errors import UserError
 from videopath_hf.files import atomic_dir, file_sha256, read_json, write_json
 from videopath_hf.modeling.adapters import ReferenceAdapter
-from videopath_hf.modeling.configuration_videopath_llava import VideoPathLlavaConfig
-from videopath_hf.modeling.loading import CheckpointError, quiet_transformers
+from videopath_hf.modeling.checks_videopath_llava import CheckpointError
+from videopath_hf.modeling.layouts import LAYOUTS, Layout, name_in
+from videopath_hf.modeling.loading import quiet_transformers, resolve_checkpoint
 from videopath_hf.modeling.modeling_videopath_llava import VideoPathLlavaForConditionalGeneration
-from videopath_hf.modeling.processing_videopath_llava import VideoPathLlavaProcessor
-from videopath_hf.modeling.reference_settings import reference_config, tower_config
-from videopath_hf.modeling.templates import CHATML_TEMPLATE
+from videopath_hf.modeling.reference_settings import reference_export
+from videopath_hf.modeling.shards import Read, Spec, num_bytes, write_shard
+from videopath_hf.modeling.sources import Source, open_source
+from videopath_hf.modeling.stock_settings import NOTES, save_stock, stock_config
 
-RULES = (
-    (re.compile(r"^model\.vision_tower\.vision_tower\.vision_model\."), "model.vision_tower."),
-    (re.compile(r"^model\.mm_projector\.0\."), "model.multi_modal_projector.linear_1."),
-    (re.compile(r"^model\.mm_projector\.2\."), "model.multi_modal_projector.linear_2."),
-    (re.compile(r"^model\.(layers\.|embed_tokens\.|norm\.)"), r"model.language_model.\1"),
-    (re.compile(r"^(model\.image_newline|lm_head\.weight)$"), r"\1"),
-)
-"""Their names of weights and ours; the first rule that fits is applied."""
+REPORT = "conversion.json"
+_NEWLINE = "model.image_newline"
+_DTYPES = ("float32", "bfloat16", "float16")
+_NOT_SETTINGS = ("_name_or_path", "transformers_version", "architectures", "model_type", "torch_dtype", "dtype")
 
-_PLACEHOLDERS = ("<|image_pad|>", "<|video_pad|>")
+
+class Conversion(BaseModel):
+    """What became of a checkpoint; written as conversion.json into the result.
+
+    Args:
+        source (`str`): what was converted; for an adapter or a projector, its base.
+        source_layout (`str`): `videopath`, `llava_onevision` or `llava_next`.
+        source_settings (`dict`): its config.json.
+        adapter (`str`, *optional*): LoRA output or projector that was laid over it.
+        merged (`bool`): whether low-rank weights were merged; if not, they are in the folder `adapter` of the result.
+        layout (`str`): of the result.
+        sha256 (`dict[str, str]`): of each file of weights that was read.
+        mapped (`dict[str, str]`): names of weights there and here.
+        dropped (`dict[str, str]`): names of weights there that are not here, and why.
+        added (`dict[str, str]`): names of weights here that are not there, and what they are.
+        shapes (`dict[str, list[int]]`): of the weights here.
+        dtypes (`dict[str, int]`): how many weights here have which type.
+        dtype (`str`): the one type of all weights, or float32.
+        bytes (`int`): of all weights here.
+        notes (`list[str]`): what will differ from the published numbers in this layout.
+    """
+
+    source: str
+    source_layout: Layout
+    source_settings: dict[str, Any]
+    adapter: str | None
+    merged: bool
+    layout: Layout
+    sha256: dict[str, str]
+    mapped: dict[str, str]
+    dropped: dict[str, str]
+    added: dict[str, str]
+    shapes: dict[str, list[int]]
+    dtypes: dict[str, int]
+    dtype: str
+    bytes: int
+    notes: list[str]
+
+
+def convert(
+    src: str | Path,
+    dst: str | Path,
+    layout: Layout = "videopath",
+    base: str | Path | None = None,
+    merge: bool = True,
+    dtype: str | None = None,
+    vision_config: Mapping[str, Any] | None = None,
+) -> Conversion:
+    """Write a checkpoint in another layout, or one that an adapter or a projector was laid over.
+
+    Args:
+        src (`str` or `Path`): a checkpoint in any of the three layouts (folder or Hub id; safetensors or .bin files),
+            the published implementation's LoRA output, or its alignment stage's mm_projector file or folder.
+        dst (`str` or `Path`): folder to write; it may exist if it is empty or an earlier result.
+        layout (`str`, defaults to `"videopath"`): `"videopath"`; `"llava_onevision"`, which opens without our code;
+            or `"llava_next"`, the published implementation's.
+        base (`str` or `Path`, *optional*): the checkpoint an adapter or projector belongs to, in any layout; for an
+            adapter, the one its adapter_config.json names by default.
+        merge (`bool`, defaults to `True`): whether low-rank weights are merged, in float32; else the result has them
+            in the folder `adapter`, for PEFT, beside the base with what else was trained.
+        dtype (`str`, *optional*): type of all weights of the result; by default each keeps its own.
+        vision_config (`Mapping`, *optional*): configuration of the vision tower as its own repository has it, for a
+            tower that is neither SigLIP so400m/14 at 384 pixels nor described in the folder vision_tower_config.
+
+    Returns:
+        [`Conversion`]
+
+    Raises:
+        CheckpointError: for another kind of checkpoint, settings without a counterpart, or weights that do not fit.
+    """
+    if layout not in LAYOUTS:
+        raise UserError(f"layout is {layout!r}; accepted are {', '.join(LAYOUTS)}")
+    if dtype is not None and dtype not in _DTYPES:
+        raise UserError(f"dtype is {dtype!r}; accepted are {', '.join(_DTYPES)}")
+    dst = Path(dst)
+    _check_target(dst)
+    folder, adapter = _open_parts(src, base)
+    if not merge and (adapter is None or not adapter.low_rank or layout != "videopath"):
+        raise UserError("merge=False is for LoRA output and the layout videopath: there is nothing to keep apart here")
+    if dst.resolve() == folder.resolve():
+        raise UserError(f"{dst} is the checkpoint to be converted; give another folder to write")
+    source = open_source(folder, adapter, vision_config)
+    _check_settings(source, layout)
+    plan = _Plan(source, adapter, layout, merge, getattr(torch, dtype) if dtype else None)
+    with atomic_dir(dst) as out, quiet_transformers():
+        plan.write_weights(out)
+        report = plan.report()
+        source.config.dtype = getattr(torch, report.dtype)
+        _save_settings(out, source, layout)
+        if adapter is not None and not merge:
+            adapter.write(out / "adapter", dst)
+        write_json(out / REPORT, report.model_dump(mode="json"))
+    return report
 
 
 def convert_reference(
     src: str | Path, dst: str | Path, adapter: str | Path | None = None, vision_config: Mapping[str, Any] | None = None
 ) -> Path:
-    """Write a checkpoint of the published implementation in our layout.
+    """[`convert`] of a checkpoint, with an adapter made on it merged, to our layout; returns `dst`."""
+    convert(adapter or src, dst, base=src if adapter else None, vision_config=vision_config)
+    return Path(dst)
 
-    One file of weights is read and written at a time. The result is built on the meta device first: unless each of
-    its weights is found, in its shape, and none is left over, nothing is written. `conversion.json` in `dst` lists
-    what became of every weight.
 
-    Args:
-        src (`str` or `Path`): folder with config.json (its `mm_*` keys are the mark of that layout), one or more
-            safetensors files and the tokenizer.
-        dst (`str` or `Path`): folder to write; replaced if it exists.
-        adapter (`str` or `Path`, *optional*): folder of its LoRA output, made on `src`: settings are then read from
-            there, its full weights replace those of `src` and its low-rank ones are merged, in float32.
-        vision_config (`Mapping`, *optional*): configuration of the vision tower as its own repository has it, for a
-            tower that is neither SigLIP so400m/14 at 384 pixels nor described in `src`/vision_tower_config.
+def _check_target(dst: Path) -> None:
+    if dst.exists() and not dst.is_dir():
+        raise UserError(f"{dst} is a file; give a folder to write")
+    if dst.is_dir() and any(dst.iterdir()) and not (dst / REPORT).is_file():
+        raise UserError(f"{dst} is neither empty nor the result of an earlier conversion; give another folder")
 
-    Returns:
-        `Path`: `dst`.
 
-    Raises:
-        CheckpointError: for another kind of checkpoint, settings that have no counterpart, or weights that do not fit.
-    """
-    src, dst = Path(src), Path(dst)
-    low_rank = None if adapter is None else ReferenceAdapter.open(adapter)
-    settings = read_json(Path(adapter or src) / "config.json")
-    files = weight_files(src)
-    names = {name: file for file in files for name in _names(file)}
-    config = reference_config(src, settings, tower_config(src, settings, vision_config), names)
-    tokenizer = _tokenizer(src, config)
-    mapped = {name: our_name(name, src) for name in names}
-    dropped = {}
-    if config.tie_word_embeddings and mapped.pop("lm_head.weight", None):
-        dropped["lm_head.weight"] = "tied to the embeddings"
-    if low_rank is not None:
-        low_rank.check_targets(set(names))
-    _check_weights(src, config, files, mapped)
-    with atomic_dir(dst) as folder:
-        written = _write_weights(folder, files, mapped, low_rank)
-        config.dtype = getattr(torch, written["dtype"])
-        config.architectures = [VideoPathLlavaForConditionalGeneration.__name__]
-        config.save_pretrained(folder)
-        _generation_config(src, config, tokenizer).save_pretrained(folder)
-        VideoPathLlavaProcessor.from_config(config, tokenizer, CHATML_TEMPLATE).save_pretrained(folder)
-        sources = [*files, *(low_rank.files if low_rank is not None else [])]
-        write_json(
-            folder / "conversion.json",
-            {
-                "source": str(src),
-                "source_model_type": settings.get("model_type"),
-                "adapter": None if adapter is None else str(adapter),
-                "sha256": {f"{file.parent.name}/{file.name}": file_sha256(file) for file in sources},
-                "mapped": mapped,
-                "dropped": dropped,
-                **written,
-            },
+def _check_settings(source: Source, layout: Layout) -> None:
+    """Raise `CheckpointError`, before anything is written, where the layout cannot express the source's settings."""
+    _ = source.processor  # the tokenizer decides the ids of the placeholders in the configuration
+    if layout == "llava_onevision":
+        stock_config(source.folder, source.config)
+    elif layout == "llava_next":
+        reference_export(source.folder, source.config)
+
+
+def _open_parts(src: str | Path, base: str | Path | None) -> tuple[Path, ReferenceAdapter | None]:
+    """The checkpoint to read and what is to be laid over it."""
+    path = Path(src)
+    projector = _projector_file(path)
+    if projector is not None:
+        if base is None:
+            raise UserError(f"{projector} is a projector alone; name the checkpoint it belongs to as base")
+        return resolve_checkpoint(base), ReferenceAdapter.open_projector(projector)
+    if (path / "adapter_config.json").is_file():
+        adapter = ReferenceAdapter.open(path)
+        named = base or adapter.settings.get("base_model_name_or_path")
+        if named is None:
+            raise UserError(f"{path} is an adapter and does not name its base; give it as base")
+        return resolve_checkpoint(named), adapter
+    if base is not None:
+        raise UserError(f"{path} is not an adapter or a projector, so it has no base; leave base out")
+    return resolve_checkpoint(src), None
+
+
+def _projector_file(path: Path) -> Path | None:
+    """The file itself, or the one in a folder that holds nothing but a projector."""
+    if path.is_file():
+        return path
+    if any(path.glob("model*.safetensors")) or any(path.glob("pytorch_model*.bin")):
+        return None
+    return next((file for kind in ("bin", "safetensors") if (file := path / f"mm_projector.{kind}").is_file()), None)
+
+
+class _Plan:
+    """Which weight goes where."""
+
+    def __init__(
+        self,
+        source: Source,
+        adapter: ReferenceAdapter | None,
+        layout: Layout,
+        merge: bool,
+        dtype: torch.dtype | None,
+    ) -> None:
+        self.source, self.adapter, self.layout, self.merge, self.dtype = source, adapter, layout, merge, dtype
+        self.dropped, self.added = dict(source.dropped), dict(source.added)
+        if layout == "llava_next" and source.config.patch_merge_type == "flat" and self._newline_is_unused():
+            # Theirs makes this weight only where images are unpadded.
+            name = next(name for name, ours in source.ours.items() if ours == _NEWLINE)
+            self.dropped[name] = "zeros; patch_merge_type is flat, so it is never used"
+        if layout == "llava_next":
+            self.added.pop(_NEWLINE, None)
+        self.mapped = {name: name_in(layout, ours) for name, ours in source.ours.items() if name not in self.dropped}
+        self.written: dict[str, Spec] = {}
+
+    def _newline_is_unused(self) -> bool:
+        for shard in self.source.shards:
+            for name in shard.specs:
+                if self.source.ours.get(name) == _NEWLINE:
+                    with shard.open() as read:
+                        return not read(name).any()
+        return False
+
+    def spec(self, name: str, spec: Spec) -> Spec:
+        if self.adapter is not None:
+            spec = self.adapter.spec(self.source.ours[name], spec, self.merge)
+        return Spec(spec.shape, self.dtype) if self.dtype and spec.dtype.is_floating_point else spec
+
+    def write_weights(self, out: Path) -> None:
+        """Write one file of weights for each of the source's, and their index if there are several."""
+        shards = [shard for shard in self.source.shards if any(name in self.mapped for name in shard.specs)]
+        weight_map = {}
+        for number, shard in enumerate(shards, start=1):
+            one = len(shards) == 1
+            file = "model.safetensors" if one else f"model-{number:05}-of-{len(shards):05}.safetensors"
+            theirs = {self.mapped[name]: name for name in shard.specs if name in self.mapped}
+            specs = {target: self.spec(name, shard.specs[name]) for target, name in theirs.items()}
+            if number == len(shards):
+                specs |= self._added_specs()
+            with shard.open() as read:
+                write_shard(out / file, specs, partial(self._read, theirs, read))
+            weight_map.update(dict.fromkeys(specs, file))
+            self.written |= specs
+        if len(shards) > 1:
+            index = {"metadata": {"total_size": self._bytes()}, "weight_map": weight_map}
+            write_json(out / "model.safetensors.index.json", index)
+
+    def _read(self, theirs: dict[str, str], read: Read, target: str) -> torch.Tensor:
+        """The weight of that name in the result; one the source lacks is zeros."""
+        if target not in theirs:
+            spec = self._added_specs()[target]
+            return torch.zeros(spec.shape, dtype=spec.dtype)
+        weight = read(theirs[target])
+        if self.adapter is None:
+            return weight
+        return self.adapter.apply(self.source.ours[theirs[target]], weight, self.merge)
+
+    def _added_specs(self) -> dict[str, Spec]:
+        like = self.source.specs["model.multi_modal_projector.linear_2.bias"]
+        return {name_in(self.layout, name): Spec(like.shape, self.dtype or like.dtype) for name in self.added}
+
+    def _bytes(self) -> int:
+        return sum(num_bytes(spec) for spec in self.written.values())
+
+    def report(self) -> Conversion:
+        """What was done, after the weights were written."""
+        kinds: dict[str, int] = {}
+        for spec in self.written.values():
+            kind = str(spec.dtype).removeprefix("torch.")
+            kinds[kind] = kinds.get(kind, 0) + 1
+        files = [shard.file for shard in self.source.shards] + (self.adapter.files if self.adapter else [])
+        return Conversion(
+            source=str(self.source.folder),
+            source_layout=self.source.layout,
+            source_settings=self.source.settings,
+            adapter=None if self.adapter is None else str(self.adapter.folder),
+            merged=self.adapter is not None and bool(self.adapter.low_rank) and self.merge,
+            layout=self.layout,
+            sha256={f"{file.parent.name}/{file.name}": file_sha256(file) for file in files},
+            mapped=self.mapped,
+            dropped=self.dropped,
+            added={name_in(self.layout, name): why for name, why in self.added.items()},
+            shapes={name: list(spec.shape) for name, spec in sorted(self.written.items())},
+            dtypes=kinds,
+            dtype=next(iter(kinds)) if len(kinds) == 1 else "float32",
+            bytes=self._bytes(),
+            notes=list(NOTES) if self.layout == "llava_onevision" else [],
         )
-    return dst
 
 
-def our_name(name: str, src: Path) -> str:
-    """Our name of one of their weights; raises `CheckpointError` for a name that no rule fits."""
-    for pattern, replacement in RULES:
-        if pattern.search(name):
-            return pattern.sub(replacement, name)
-    raise CheckpointError(f"{src} holds weight {name}, which has no place in our model")
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a checkpoint; raises `CheckpointError` where one is missing or there are none."""
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        files = [folder / name for name in sorted(set(read_json(index)["weight_map"].values()))]
+def _save_settings(out: Path, source: Source, layout: Layout) -> None:
+    """Write configuration, generation settings, tokenizer and processor in the result's layout."""
+    processor, config = source.processor, source.config
+    source.generation.save_pretrained(out)
+    if layout == "videopath":
+        config.architectures = [VideoPathLlavaForConditionalGeneration.__name__]
+        config.save_pretrained(out)
+        processor.save_pretrained(out)
+    elif layout == "llava_onevision":
+        save_stock(out, stock_config(source.folder, config), processor)
     else:
-        files = [folder / "model.safetensors"]
-    for file in files:
-        if not file.is_file():
-            raise CheckpointError(f"{folder} lacks {file.name}: the weights must be in safetensors files")
-    return files
+        _save_reference(out, source)
 
 
-def _names(file: Path) -> list[str]:
-    try:
-        with safe_open(file, framework="pt") as weights:
-            return list(weights.keys())
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
-
-
-def _check_weights(src: Path, config: VideoPathLlavaConfig, files: list[Path], mapped: dict[str, str]) -> None:
-    """Raise `CheckpointError` unless the weights are exactly those of a model of `config`, in their shapes."""
-    with torch.device("meta"):
-        model = VideoPathLlavaForConditionalGeneration(config)
-    wanted = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
-    if config.tie_word_embeddings:
-        wanted = {name: shape for name, shape in wanted.items() if name != "lm_head.weight"}
-    found = {mapped[name]: shape for name, shape in _shapes(files) if name in mapped}
-    for fault, names in (
-        ("lacks", sorted(set(wanted) - set(found))),
-        ("holds, but the model does not know,", sorted(set(found) - set(wanted))),
-        ("holds in another shape", sorted(name for name in set(found) & set(wanted) if found[name] != wanted[name])),
-    ):
-        if names:
-            raise CheckpointError(f"{src} {fault} {len(names)} weights, e.g. {names[0]}")
-
-
-def _shapes(files: list[Path]) -> Iterator[tuple[str, tuple[int, ...]]]:
-    for file in files:
-        with safe_open(file, framework="pt") as weights:
-            for name in weights.keys():  # noqa: SIM118 - it is not a dict
-                yield name, tuple(weights.get_slice(name).get_shape())
-
-
-def _write_weights(
-    folder: Path, files: list[Path], mapped: dict[str, str], adapter: ReferenceAdapter | None
-) -> dict[str, Any]:
-    change: Callable[[str, torch.Tensor], torch.Tensor] = (
-        (lambda name, weight: weight) if adapter is None else adapter.apply
+def _save_reference(out: Path, source: Source) -> None:
+    settings, tower = reference_export(source.folder, source.config)
+    generation = source.generation.to_diff_dict()
+    generation.pop("suppress_tokens", None)  # theirs cuts the head off at the tokenizer's end
+    write_json(out / "generation_config.json", generation)
+    write_json(out / "config.json", {**_kept_settings(source), **settings})
+    source.processor.tokenizer.save_pretrained(out)
+    (out / "vision_tower_config").mkdir()
+    write_json(out / "vision_tower_config" / "config.json", tower)
+    write_json(
+        out / "vision_tower_config" / "preprocessor_config.json",
+        {
+            "image_processor_type": "SiglipImageProcessor",
+            "size": {"height": tower["image_size"], "width": tower["image_size"]},
+            "image_mean": [0.5, 0.5, 0.5],
+            "image_std": [0.5, 0.5, 0.5],
+            "resample": 3,
+        },
     )
-    total, weight_map, shapes, dtypes = 0, {}, {}, set()
-    for file in files:
-        with safe_open(file, framework="pt") as weights:
-            kept = [name for name in weights.keys() if name in mapped]  # noqa: SIM118 - it is not a dict
-            ours = {mapped[name]: change(name, weights.get_tensor(name)).contiguous() for name in kept}
-        save_file(ours, folder / file.name, metadata={"format": "pt"})
-        for name, weight in ours.items():
-            weight_map[name], shapes[name] = file.name, list(weight.shape)
-            total += math.prod(weight.shape) * weight.element_size()
-            dtypes.add(str(weight.dtype).removeprefix("torch."))
-    if len(files) > 1:
-        index = {"metadata": {"total_size": total}, "weight_map": weight_map}
-        write_json(folder / "model.safetensors.index.json", index)
-    dtype = dtypes.pop() if len(dtypes) == 1 else "float32"
-    return {"shapes": shapes, "dtype": dtype, "bytes": total}
 
 
-def _tokenizer(src: Path, config: VideoPathLlavaConfig) -> PreTrainedTokenizerBase:
-    """The source's tokenizer with both placeholders; sets their ids in `config`."""
-    try:
-        with quiet_transformers():  # it warns of their model types, which it need not know
-            tokenizer = AutoTokenizer.from_pretrained(src)
-    except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"the tokenizer of {src} cannot be opened: {' '.join(str(error).split())}") from None
-    new = [
-        token for token in _PLACEHOLDERS if tokenizer.convert_tokens_to_ids(token) in (None, tokenizer.unk_token_id)
-    ]
-    if new:
-        tokenizer.add_tokens(new, special_tokens=True)
-    rows = config.text_config.vocab_size
-    if len(tokenizer) > rows:
-        raise CheckpointError(f"{src} has {rows} rows of embeddings, too few for the {len(tokenizer)} tokens needed")
-    tokenizer.padding_side = "left"
-    tokenizer.chat_template = CHATML_TEMPLATE
-    config.image_token_id, config.video_token_id = (tokenizer.convert_tokens_to_ids(token) for token in _PLACEHOLDERS)
-    return tokenizer
+def _kept_settings(source: Source) -> dict[str, Any]:
+    """What else the published implementation had set, where the source was once converted from it."""
+    earlier = source.folder / REPORT
+    theirs = source.settings if source.layout == "llava_next" else {}
+    if source.layout != "llava_next" and earlier.is_file():
+        found = read_json(earlier)
+        theirs = found["source_settings"] if found.get("source_layout") == "llava_next" else {}
+    return {key: value for key, value in theirs.items() if key not in _NOT_SETTINGS}
 
 
-def _generation_config(
-    src: Path, config: VideoPathLlavaConfig, tokenizer: PreTrainedTokenizerBase
-) -> GenerationConfig:
-    """The source's, never producing an id beyond the tokenizer (their inference cuts those rows off)."""
-    file = src / "generation_config.json"
-    settings = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    settings.pop("transformers_version", None)
-    settings.setdefault("eos_token_id", tokenizer.convert_tokens_to_ids("<|im_end|>"))
-    settings.setdefault("pad_token_id", tokenizer.pad_token_id)
-    beyond = list(range(len(tokenizer), config.text_config.vocab_size))
-    return GenerationConfig(**settings, suppress_tokens=beyond or None)
+__all__ = ["REPORT", "CheckpointError", "Conversion", "convert", "convert_reference"]

@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
+from huggingface_hub import snapshot_download
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers.utils import cached_file, logging
@@ -17,6 +18,9 @@ from videopath_hf.modeling.checks_videopath_llava import CheckpointError, check_
 from videopath_hf.modeling.configuration_videopath_llava import VideoPathLlavaConfig
 from videopath_hf.modeling.modeling_videopath_llava import VideoPathLlavaForConditionalGeneration
 from videopath_hf.modeling.processing_videopath_llava import VideoPathLlavaProcessor
+
+if TYPE_CHECKING:
+    from videopath_hf.modeling.sources import Source
 
 _DTYPES = ("float32", "bfloat16", "float16")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -46,12 +50,64 @@ def load_model(
             model, report = VideoPathLlavaForConditionalGeneration.from_pretrained(
                 path, dtype=getattr(torch, dtype), output_loading_info=True, ignore_mismatched_sizes=True
             )
-            processor = VideoPathLlavaProcessor.from_pretrained(path)
+            processor = _processor(path)
+    except CheckpointError:
+        raise
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError, StrictDataclassError) as error:
         raise CheckpointError(f"checkpoint {path} cannot be opened: {_one_line(error)}") from error
     check_loaded(path, report)
     check_agreement(path, model.config, processor)
     return model.to(device).eval(), processor
+
+
+def _processor(path: str | Path) -> VideoPathLlavaProcessor:
+    if (found := reference_source(path)) is not None:
+        return found.processor
+    return VideoPathLlavaProcessor.from_pretrained(path)
+
+
+def reference_source(path: str | Path, **hub: Any) -> "Source | None":
+    """A checkpoint of the published implementation opened for reading; None for one of another layout.
+
+    Args:
+        path (`str` or `Path`): a checkpoint folder, or a model id of the Hub.
+        hub: `revision`, `token` and `cache_dir`, as `from_pretrained` takes them.
+
+    Raises:
+        CheckpointError: if its settings have no counterpart here or its weights do not fit them.
+    """
+    from videopath_hf.modeling.layouts import recognise
+    from videopath_hf.modeling.sources import open_source
+
+    folder = Path(path)
+    config = folder / "config.json" if folder.is_dir() else Path(cached_file(str(path), "config.json", **hub))
+    settings = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+    if not settings or recognise(settings, path) == "videopath":
+        return None
+    if recognise(settings, path) == "llava_onevision":
+        raise CheckpointError(
+            f"{path} is a plain llava_onevision checkpoint; convert it first: videopath convert {path} NEW_FOLDER"
+        )
+    return open_source(resolve_checkpoint(path, **hub))
+
+
+def resolve_checkpoint(path: str | Path, **hub: Any) -> Path:
+    """Folder of a checkpoint; one of the Hub is fetched whole.
+
+    Raises:
+        CheckpointError: if there is no such folder, and no such model on the Hub or no way to it.
+    """
+    if Path(path).is_dir():
+        return Path(path)
+    if not _HUB_ID.fullmatch(str(path)):
+        raise CheckpointError(f"checkpoint folder {path} does not exist")
+    try:
+        return Path(snapshot_download(str(path), ignore_patterns=["*.msgpack", "*.h5", "*.onnx", "*.gguf"], **hub))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is not a folder, and no model of that id can be fetched from the Hub ({_one_line(error)[:120]}): "
+            "check the name and the network, or give a checkpoint folder"
+        ) from None
 
 
 def check_agreement(path: str | Path, config: VideoPathLlavaConfig, processor: VideoPathLlavaProcessor) -> None:
@@ -87,7 +143,9 @@ def quiet_transformers() -> Iterator[None]:
 
 
 def _check_config(path: str | Path) -> None:
-    """Raise `CheckpointError` unless `path` has a config.json of our model type."""
+    """Raise `CheckpointError` unless `path` has a config.json of a model of this family."""
+    from videopath_hf.modeling.layouts import recognise
+
     folder = Path(path)
     if folder.is_dir():
         file = folder / "config.json"
@@ -99,19 +157,11 @@ def _check_config(path: str | Path) -> None:
         file = _fetch_config(path)
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-        model_type = found.get("model_type")
-    except (ValueError, AttributeError):
-        raise CheckpointError(f"{file} is not a configuration in JSON") from None
-    if model_type == VideoPathLlavaConfig.model_type:
-        return
-    if any(key.startswith("mm_") for key in found):
-        raise CheckpointError(
-            f"{path} is a checkpoint of the published implementation; convert it first, with "
-            "videopath_hf.modeling.conversion.convert_reference"
-        )
-    raise CheckpointError(
-        f"{path} is a checkpoint of type {model_type!r}; only {VideoPathLlavaConfig.model_type!r} can be opened"
-    )
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{file} is not a configuration in JSON")
+    recognise(found, path)
 
 
 def _fetch_config(path: str | Path) -> Path:

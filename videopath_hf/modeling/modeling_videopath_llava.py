@@ -17,8 +17,17 @@ from transformers.models.llava_onevision.modeling_llava_onevision import (
     LlavaOnevisionPreTrainedModel,
 )
 
+from .checks_videopath_llava import check_loaded
 from .configuration_videopath_llava import VideoPathLlavaConfig
 from .packing_videopath_llava import num_tiles, pack_image, pack_video
+
+REFERENCE_NAMES = {
+    r"^model\.vision_tower\.vision_tower\.vision_model\.": "model.vision_tower.",
+    r"^model\.mm_projector\.0\.": "model.multi_modal_projector.linear_1.",
+    r"^model\.mm_projector\.2\.": "model.multi_modal_projector.linear_2.",
+    r"^model\.(layers\.|embed_tokens\.|norm\.)": r"model.language_model.\1",
+}
+"""Patterns of the published implementation's names of weights, and ours."""
 
 
 class VideoPathLlavaPreTrainedModel(LlavaOnevisionPreTrainedModel):
@@ -183,6 +192,34 @@ class VideoPathLlavaForConditionalGeneration(VideoPathLlavaPreTrainedModel, Llav
         self.lm_head = torch.nn.Linear(text.hidden_size, text.vocab_size, bias=False)
         self.post_init()
 
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
+        """[`~PreTrainedModel.from_pretrained`] that never fills weights with random numbers.
+
+        A checkpoint of the published implementation (folder or Hub id) opens directly; so does one of ours.
+
+        Raises:
+            CheckpointError: if a weight is missing, left over or misshapen. With `output_loading_info=True` there is
+                no error: whoever asks for the report reads it.
+        """
+        asked = kwargs.pop("output_loading_info", False)
+        known = kwargs.get("config") is not None or pretrained_model_name_or_path is None
+        source = None if known else _reference_source(pretrained_model_name_or_path, kwargs)
+        path = pretrained_model_name_or_path
+        if source is not None:
+            path = source.folder
+            source.processor  # noqa: B018 - its tokenizer decides the ids of the placeholders
+            kwargs = {"config": source.config, "key_mapping": REFERENCE_NAMES, **kwargs}
+        model, report = super().from_pretrained(path, *args, output_loading_info=True, **kwargs)
+        if source is not None:
+            model.generation_config = source.generation
+            for name in source.added:
+                model.get_parameter(name).data.zero_()
+                report["missing_keys"].discard(name)
+        if not asked:
+            check_loaded(pretrained_model_name_or_path, report)
+        return (model, report) if asked else model
+
     def forward(
         self,
         input_ids: torch.LongTensor | None = None,
@@ -243,6 +280,16 @@ class VideoPathLlavaForConditionalGeneration(VideoPathLlavaPreTrainedModel, Llav
         own = RepetitionPenaltyLogitsProcessor(float(penalty), prompt_ignore_length=input_ids_seq_length or 0)
         processors.insert(0, own)
         return processors
+
+
+def _reference_source(path: Any, options: dict[str, Any]) -> Any:
+    """The checkpoint as one of the published implementation; None if it is not one, or we are not installed."""
+    try:
+        from videopath_hf.modeling.loading import reference_source
+    except ImportError:  # this file lies beside weights: they are ours
+        return None
+    hub = {key: options[key] for key in ("revision", "token", "cache_dir") if options.get(key) is not None}
+    return reference_source(path, **hub)
 
 
 def _drop_padding(values: torch.Tensor, counts: list[int]) -> torch.Tensor:

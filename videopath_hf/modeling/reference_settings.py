@@ -1,15 +1,15 @@
 """The settings of the published implementation's checkpoints, read as ours."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
 
 from videopath_hf.files import read_json
+from videopath_hf.modeling.checks_videopath_llava import CheckpointError
 from videopath_hf.modeling.configuration_videopath_llava import VideoPathLlavaConfig
-from videopath_hf.modeling.loading import CheckpointError
 from videopath_hf.modeling.packing_videopath_llava import parse_pinpoints
 
 # google/siglip-so400m-patch14-384, as its own config.json has it; the head count cannot be read from the weights.
@@ -24,7 +24,7 @@ KNOWN_TOWERS = {
         "patch_size": 14,
     }
 }
-_MM_PREFIX = "mm_"
+_REFERENCE_TOWER = "google/siglip-so400m-patch14-384"
 _TEXT_KEYS = (
     "vocab_size",
     "hidden_size",
@@ -47,10 +47,23 @@ _TEXT_KEYS = (
     "eos_token_id",
     "pad_token_id",
 )
+_TOWER_KEYS = (
+    "model_type",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_channels",
+    "image_size",
+    "patch_size",
+    "hidden_act",
+    "layer_norm_eps",
+    "attention_dropout",
+)
 
 
 def reference_config(
-    src: Path, settings: dict[str, Any], tower: dict[str, Any], names: Mapping[str, Any]
+    src: Path, settings: dict[str, Any], tower: dict[str, Any], names: Iterable[str]
 ) -> VideoPathLlavaConfig:
     """Our configuration for settings of theirs.
 
@@ -58,7 +71,7 @@ def reference_config(
         src (`Path`): named in errors.
         settings (`dict`): their config.json.
         tower (`dict`): configuration of the vision tower.
-        names (`Mapping`): their names of the weights; they tell how many layers the tower kept.
+        names (`Iterable[str]`): their names of the weights; they tell how many layers the tower kept.
 
     Raises:
         CheckpointError: for settings that are not theirs or have no counterpart.
@@ -119,11 +132,6 @@ def tower_config(src: Path, settings: dict[str, Any], given: Mapping[str, Any] |
 
 
 def _check_settings(src: Path, settings: dict[str, Any]) -> None:
-    if not any(key.startswith(_MM_PREFIX) for key in settings):
-        raise CheckpointError(
-            f"{src} is a checkpoint of type {settings.get('model_type')!r} without the mm_* settings of the published "
-            "implementation's; nothing else can be converted"
-        )
     expected = {
         "mm_projector_type": ("mlp2x_gelu",),
         "mm_resampler_type": (None,),
@@ -138,3 +146,54 @@ def _check_settings(src: Path, settings: dict[str, Any]) -> None:
     architectures = settings.get("architectures") or []
     if architectures and not any("Qwen" in name for name in architectures):
         raise CheckpointError(f"{src} is a {architectures[0]}; only Qwen2 language models can be converted")
+
+
+def reference_export(source: Any, config: VideoPathLlavaConfig) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Their config.json and their description of the vision tower for one of our configurations.
+
+    Raises:
+        CheckpointError: naming what their implementation cannot express.
+    """
+    tower, text = config.vision_config.to_dict(), config.text_config.to_dict()
+    for name, value, only in (
+        ("vision tower", tower["model_type"], "siglip_vision_model"),
+        ("language model", text["model_type"], "qwen2"),
+        ("vision_feature_layer", config.vision_feature_layer, -1),
+        ("vision_feature_select_strategy", config.vision_feature_select_strategy, "full"),
+        ("video_pool_stride", config.video_pool_stride, 2),
+        ("projector_hidden_act", config.projector_hidden_act, "gelu"),
+        ("multimodal_projector_bias", config.multimodal_projector_bias, True),
+    ):
+        if value != only:
+            raise CheckpointError(f"{source} has {name} = {value!r}; the layout llava_next can only have {only!r}")
+    rope = text.get("rope_parameters") or {}
+    scaled = rope.get("rope_type", "default") != "default"
+    text |= {"rope_theta": rope.get("rope_theta", 10000.0), "rope_scaling": rope if scaled else None}
+    settings = {
+        **{key: text.get(key) for key in _TEXT_KEYS},
+        "tie_word_embeddings": config.tie_word_embeddings,
+        "architectures": ["LlavaQwenForCausalLM"],
+        "model_type": "llava_qwen",
+        "torch_dtype": str(config.dtype or "float32").removeprefix("torch."),
+        "image_aspect_ratio": config.vision_aspect_ratio,
+        "image_grid_pinpoints": [[width, height] for height, width in config.layout.pinpoints],
+        "mm_hidden_size": tower["hidden_size"],
+        "mm_newline_position": config.video_newline_position,
+        "mm_patch_merge_type": config.patch_merge_type,
+        "mm_projector_type": "mlp2x_gelu",
+        "mm_resampler_type": None,
+        "mm_spatial_pool_mode": config.video_pool_mode,
+        # Their loader takes the tower's weights from the checkpoint only where the tower is named here.
+        "mm_tunable_parts": "mm_vision_tower,mm_mlp_adapter,mm_language_model",
+        "mm_use_im_patch_token": False,
+        "mm_use_im_start_end": False,
+        "mm_vision_select_feature": "patch",
+        "mm_vision_select_layer": -2,
+        "mm_vision_tower": _REFERENCE_TOWER,
+        "tokenizer_model_max_length": 32768,
+        "tokenizer_padding_side": "right",
+        "use_mm_proj": True,
+    }
+    # Their tower counts the layer that is dropped.
+    described = {key: tower[key] for key in _TOWER_KEYS if key in tower}
+    return settings, {**described, "num_hidden_layers": tower["num_hidden_layers"] + 1}

@@ -83,10 +83,12 @@ def code_files() -> dict[str, str]:
         if file in found:
             continue
         text = file.read_text(encoding="utf-8")
-        for level, module in _imports(ast.parse(text)):
+        imports = _imports(ast.parse(text))
+        for level, module in imports:
             parts = module.split(".")
-            waiting.append((file.parent.joinpath(*parts) if level else here.parent.joinpath(*parts[1:])).with_suffix(".py"))
-        found[file] = _IMPORT.sub(lambda match: f"{match[1]}from .{_flat(match[2])} import", text)
+            target = file.parent.joinpath(*parts) if level else here.parent.joinpath(*parts[1:])
+            waiting.append(target.with_suffix(".py"))
+        found[file] = _relative(text, {module for level, module in imports if not level})
     return {_flat_file(file, here): text for file, text in sorted(found.items())}
 
 
@@ -97,6 +99,16 @@ def _imports(node: ast.AST) -> list[tuple[int, str]]:
     if isinstance(node, ast.ImportFrom) and node.module and (node.level or node.module.startswith(f"{_PACKAGE}.")):
         return [(node.level, node.module)]
     return [found for child in ast.iter_child_nodes(node) for found in _imports(child)]
+
+
+def _relative(text: str, modules: set[str]) -> str:
+    """The text with imports of these modules of the package as imports of the files beside."""
+
+    def change(match: re.Match[str]) -> str:
+        module = f"{_PACKAGE}.{match[2]}"
+        return f"{match[1]}from .{_flat(match[2])} import" if module in modules else match[0]
+
+    return _IMPORT.sub(change, text)
 
 
 def _flat(module: str) -> str:

@@ -87,3 +87,20 @@ def in_two_files(folder: Path) -> list[str]:
     index = {"weight_map": {name: file for file, part in files.items() for name in part}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     return sorted(files)
+
+
+def stock_names_since_4_52(file: Path) -> None:
+    """Rename the weights of a plain llava_onevision file as transformers 4.52 and later do."""
+    weights = load_file(file)
+    changes = {
+        "language_model.model.": "model.language_model.",
+        "language_model.lm_head": "lm_head",
+        "vision_tower.vision_model.": "model.vision_tower.",
+        "multi_modal_projector.": "model.multi_modal_projector.",
+        "image_newline": "model.image_newline",
+    }
+    renamed = {}
+    for name, weight in weights.items():
+        old, new = next((old, new) for old, new in changes.items() if name.startswith(old))
+        renamed[new + name.removeprefix(old)] = weight
+    save_file(renamed, file, metadata={"format": "pt"})

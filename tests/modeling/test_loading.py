@@ -10,9 +10,10 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText
 
 from tests.modeling.conftest import encode, noise_frames, user
-from tests.modeling.reference import edit
+from tests.modeling.reference import edit, stock_names_since_4_52
 from tests.modeling.reference import edit_weights as edit_reference
 from videopath_hf.errors import UserError
+from videopath_hf.modeling.conversion import convert
 from videopath_hf.modeling.loading import CheckpointError, load_model
 from videopath_hf.modeling.modeling_videopath_llava import VideoPathLlavaForConditionalGeneration
 
@@ -69,7 +70,8 @@ def test_processor_and_model_must_count_alike(copied: Path) -> None:
     ("config", "message"),
     [
         ({"model_type": "qwen2"}, "of type 'qwen2'"),
-        ({"model_type": "llava_onevision"}, "convert it first"),
+        ({"model_type": "llava_onevision"}, "lacks weights"),
+        ({"model_type": "llava_next"}, "of type 'llava_next'"),
     ],
 )
 def test_another_kind_of_checkpoint_is_named(tmp_path: Path, config: dict, message: str) -> None:
@@ -91,6 +93,21 @@ def test_a_checkpoint_of_the_published_implementation_opens_directly(
     assert torch.equal(inputs["input_ids"], ours["input_ids"])
     with torch.inference_mode():
         assert torch.equal(model(**inputs).logits, loaded[0](**ours).logits)
+
+
+@pytest.mark.parametrize("spelling", ["published", "new"])
+def test_a_plain_llava_onevision_checkpoint_opens_directly(reference: Path, tmp_path: Path, spelling: str) -> None:
+    edit(reference, image_aspect_ratio="anyres_max_9")
+    convert(reference, tmp_path / "stock", "llava_onevision")
+    if spelling == "new":
+        stock_names_since_4_52(tmp_path / "stock" / "model.safetensors")
+    model, processor = load_model(tmp_path / "stock")
+    expected, other = load_model(reference)
+    assert model.state_dict().keys() == expected.state_dict().keys()
+    for name, weight in expected.state_dict().items():
+        assert torch.equal(weight, model.state_dict()[name]), name
+    messages = [user(noise_frames(3), noise_frames(1)[0], "What?")]
+    assert torch.equal(encode(processor, messages)["input_ids"], encode(other, messages)["input_ids"])
 
 
 def test_from_pretrained_opens_it_too_and_saves_it_as_ours(

@@ -56,8 +56,6 @@ def convert(
         "added": report.added,
         "types": report.dtypes,
         "bytes": report.bytes,
-        "missing": 0,
-        "unexpected": 0,
         "notes": report.notes,
         "report": dst / REPORT,
     }

@@ -4,7 +4,7 @@ import re
 from typing import Any, Literal, get_args
 
 from videopath_hf.modeling.checks_videopath_llava import CheckpointError
-from videopath_hf.modeling.modeling_videopath_llava import REFERENCE_NAMES
+from videopath_hf.modeling.modeling_videopath_llava import FOREIGN_NAMES
 
 Layout = Literal["videopath", "llava_onevision", "llava_next"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
@@ -19,17 +19,9 @@ def _rules(*pairs: tuple[str, str]) -> Rules:
 
 TO_OURS: dict[Layout, Rules] = {
     "videopath": _rules((r"^(model\.|lm_head\.)", r"\1")),
-    # Before and after transformers 4.52, which put everything but the head below `model.`.
-    "llava_onevision": _rules(
-        (r"^(?:model\.)?vision_tower\.(?:vision_model\.)?", "model.vision_tower."),
-        (r"^(?:model\.)?multi_modal_projector\.", "model.multi_modal_projector."),
-        (r"^(?:model\.)?image_newline$", "model.image_newline"),
-        (r"^language_model\.model\.", "model.language_model."),
-        (r"^model\.language_model\.", "model.language_model."),
-        (r"^(?:language_model\.)?lm_head\.", "lm_head."),
-    ),
+    "llava_onevision": _rules(*FOREIGN_NAMES["llava_onevision"].items(), (r"^model\.language_model\.", r"\g<0>")),
     "llava_next": _rules(
-        *REFERENCE_NAMES.items(),
+        *FOREIGN_NAMES["llava_next"].items(),
         (r"^(model\.image_newline|lm_head\.weight)$", r"\1"),
     ),
 }

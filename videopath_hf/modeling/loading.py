@@ -61,13 +61,13 @@ def load_model(
 
 
 def _processor(path: str | Path) -> VideoPathLlavaProcessor:
-    if (found := reference_source(path)) is not None:
+    if (found := foreign_source(path)) is not None:
         return found.processor
     return VideoPathLlavaProcessor.from_pretrained(path)
 
 
-def reference_source(path: str | Path, **hub: Any) -> "Source | None":
-    """A checkpoint of the published implementation opened for reading; None for one of another layout.
+def foreign_source(path: str | Path, **hub: Any) -> "Source | None":
+    """A checkpoint in a layout that is not ours opened for reading; None for one in ours.
 
     Args:
         path (`str` or `Path`): a checkpoint folder, or a model id of the Hub.
@@ -84,10 +84,6 @@ def reference_source(path: str | Path, **hub: Any) -> "Source | None":
     settings = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
     if not settings or recognise(settings, path) == "videopath":
         return None
-    if recognise(settings, path) == "llava_onevision":
-        raise CheckpointError(
-            f"{path} is a plain llava_onevision checkpoint; convert it first: videopath convert {path} NEW_FOLDER"
-        )
     return open_source(resolve_checkpoint(path, **hub))
 
 

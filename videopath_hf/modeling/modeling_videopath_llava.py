@@ -21,13 +21,23 @@ from .checks_videopath_llava import check_loaded
 from .configuration_videopath_llava import VideoPathLlavaConfig
 from .packing_videopath_llava import num_tiles, pack_image, pack_video
 
-REFERENCE_NAMES = {
-    r"^model\.vision_tower\.vision_tower\.vision_model\.": "model.vision_tower.",
-    r"^model\.mm_projector\.0\.": "model.multi_modal_projector.linear_1.",
-    r"^model\.mm_projector\.2\.": "model.multi_modal_projector.linear_2.",
-    r"^model\.(layers\.|embed_tokens\.|norm\.)": r"model.language_model.\1",
+FOREIGN_NAMES = {
+    "llava_next": {
+        r"^model\.vision_tower\.vision_tower\.vision_model\.": "model.vision_tower.",
+        r"^model\.mm_projector\.0\.": "model.multi_modal_projector.linear_1.",
+        r"^model\.mm_projector\.2\.": "model.multi_modal_projector.linear_2.",
+        r"^model\.(layers\.|embed_tokens\.|norm\.)": r"model.language_model.\1",
+    },
+    # Before and after transformers 4.52, which put everything but the head below `model.`.
+    "llava_onevision": {
+        r"^(?:model\.)?vision_tower\.(?:vision_model\.)?": "model.vision_tower.",
+        r"^(?:model\.)?multi_modal_projector\.": "model.multi_modal_projector.",
+        r"^(?:model\.)?image_newline$": "model.image_newline",
+        r"^language_model\.model\.": "model.language_model.",
+        r"^(?:language_model\.)?lm_head\.": "lm_head.",
+    },
 }
-"""Patterns of the published implementation's names of weights, and ours."""
+"""Patterns of the names of weights in the published implementation's and llava-hf's layouts, and ours."""
 
 
 class VideoPathLlavaPreTrainedModel(LlavaOnevisionPreTrainedModel):
@@ -196,7 +206,7 @@ class VideoPathLlavaForConditionalGeneration(VideoPathLlavaPreTrainedModel, Llav
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
         """[`~PreTrainedModel.from_pretrained`] that never fills weights with random numbers.
 
-        A checkpoint of the published implementation (folder or Hub id) opens directly; so does one of ours.
+        A checkpoint of the published implementation or of llava-hf (folder or Hub id) opens directly.
 
         Raises:
             CheckpointError: if a weight is missing, left over or misshapen. With `output_loading_info=True` there is
@@ -204,12 +214,12 @@ class VideoPathLlavaForConditionalGeneration(VideoPathLlavaPreTrainedModel, Llav
         """
         asked = kwargs.pop("output_loading_info", False)
         known = kwargs.get("config") is not None or pretrained_model_name_or_path is None
-        source = None if known else _reference_source(pretrained_model_name_or_path, kwargs)
+        source = None if known else _foreign_source(pretrained_model_name_or_path, kwargs)
         path = pretrained_model_name_or_path
         if source is not None:
             path = source.folder
             source.processor  # noqa: B018 - its tokenizer decides the ids of the placeholders
-            kwargs = {"config": source.config, "key_mapping": REFERENCE_NAMES, **kwargs}
+            kwargs = {"config": source.config, "key_mapping": FOREIGN_NAMES[source.layout], **kwargs}
         model, report = super().from_pretrained(path, *args, output_loading_info=True, **kwargs)
         if source is not None:
             model.generation_config = source.generation
@@ -282,14 +292,14 @@ class VideoPathLlavaForConditionalGeneration(VideoPathLlavaPreTrainedModel, Llav
         return processors
 
 
-def _reference_source(path: Any, options: dict[str, Any]) -> Any:
-    """The checkpoint as one of the published implementation; None if it is not one, or we are not installed."""
+def _foreign_source(path: Any, options: dict[str, Any]) -> Any:
+    """The checkpoint, if it is in another layout than ours; None if it is not, or we are not installed."""
     try:
-        from videopath_hf.modeling.loading import reference_source
+        from videopath_hf.modeling.loading import foreign_source
     except ImportError:  # this file lies beside weights: they are ours
         return None
     hub = {key: options[key] for key in ("revision", "token", "cache_dir") if options.get(key) is not None}
-    return reference_source(path, **hub)
+    return foreign_source(path, **hub)
 
 
 def _drop_padding(values: torch.Tensor, counts: list[int]) -> torch.Tensor:

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from videopath_hf.files import read_json, write_json
 from videopath_hf.modeling.checks_videopath_llava import CheckpointError
 from videopath_hf.modeling.layouts import our_name
-from videopath_hf.modeling.shards import Spec, read_weights
+from videopath_hf.modeling.shards import Shard, Spec
 
 _PREFIX = "base_model.model."
 _SUFFIX = ".weight"
@@ -25,7 +25,7 @@ class ReferenceAdapter:
     Args:
         folder (`Path`): where it was read from.
         files (`list[Path]`): the files of weights that were read.
-        full (`dict[str, torch.Tensor]`): weights that replace the base's.
+        full (`dict[str, tuple[Shard, str]]`): weights that replace the base's: their file, and their names in it.
         low_rank (`dict[str, tuple[torch.Tensor, torch.Tensor]]`): A [r, in] and B [out, r] of a weight.
         scale (`float`): alpha / r.
         settings (`dict`): adapter_config.json.
@@ -33,7 +33,7 @@ class ReferenceAdapter:
 
     folder: Path
     files: list[Path]
-    full: dict[str, torch.Tensor]
+    full: dict[str, tuple[Shard, str]]
     low_rank: dict[str, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
     scale: float = 1.0
     settings: dict[str, Any] = field(default_factory=dict)
@@ -55,12 +55,12 @@ class ReferenceAdapter:
             )
         low_file = _one_of(folder, "adapter_model")
         files = [low_file]
-        full: dict[str, torch.Tensor] = {}
+        full: dict[str, tuple[Shard, str]] = {}
         if any((folder / f"non_lora_trainables{kind}").is_file() for kind in (".bin", ".safetensors")):
             files.append(_one_of(folder, "non_lora_trainables"))
-            full = {_ours(name, folder): weight for name, weight in read_weights(files[-1]).items()}
+            full = _full(Shard.of(files[-1]))
         scale = settings["lora_alpha"] / (settings["r"] ** 0.5 if settings.get("use_rslora") else settings["r"])
-        return cls(folder, files, full, _pairs(folder, read_weights(low_file)), scale, settings)
+        return cls(folder, files, full, _pairs(folder, Shard.of(low_file)), scale, settings)
 
     @classmethod
     def open_projector(cls, file: Path) -> "ReferenceAdapter":
@@ -69,7 +69,7 @@ class ReferenceAdapter:
         Raises:
             CheckpointError: if it cannot be read or holds anything but a projector and the newline token.
         """
-        full = {_ours(name, file): weight for name, weight in read_weights(file).items()}
+        full = _full(Shard.of(file))
         strange = [
             name for name in full if not name.startswith(("model.multi_modal_projector.", "model.image_newline"))
         ]
@@ -82,7 +82,7 @@ class ReferenceAdapter:
         strange = sorted((set(self.full) | set(self.low_rank)) - set(specs))
         if strange:
             raise CheckpointError(f"adapter {self.folder} holds {strange[0]}, which the base checkpoint does not have")
-        shapes = {name: tuple(weight.shape) for name, weight in self.full.items()}
+        shapes = {name: shard.specs[theirs].shape for name, (shard, theirs) in self.full.items()}
         shapes |= {name: (b.shape[0], a.shape[1]) for name, (a, b) in self.low_rank.items()}
         for name, shape in sorted(shapes.items()):
             if shape != specs[name].shape:
@@ -95,11 +95,16 @@ class ReferenceAdapter:
         """Shape and type of a weight after [`apply`]: merging is done, and kept, in float32."""
         if merge and name in self.low_rank:
             return Spec(spec.shape, torch.float32)
-        return Spec(spec.shape, self.full[name].dtype) if name in self.full else spec
+        if name in self.full:
+            shard, theirs = self.full[name]
+            return shard.specs[theirs]
+        return spec
 
     def apply(self, name: str, weight: torch.Tensor, merge: bool) -> torch.Tensor:
         """The weight of that name: base, or the full one, and, to `merge`, plus scale times B A in float32."""
-        weight = self.full.get(name, weight)
+        if name in self.full:
+            shard, theirs = self.full[name]
+            weight = shard.read(theirs)
         if not merge or name not in self.low_rank:
             return weight
         a, b = (part.to(torch.float32) for part in self.low_rank[name])
@@ -133,7 +138,13 @@ def _one_of(folder: Path, stem: str) -> Path:
     raise CheckpointError(f"{folder} lacks {stem}.safetensors and {stem}.bin")
 
 
-def _pairs(folder: Path, weights: dict[str, torch.Tensor]) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+def _full(shard: Shard) -> dict[str, tuple[Shard, str]]:
+    return {_ours(name, shard.file): (shard, name) for name in shard.specs}
+
+
+def _pairs(folder: Path, shard: Shard) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    with shard.open() as read:
+        weights = {name: read(name) for name in shard.specs}
     pairs = {}
     for name, weight in weights.items():
         module, _, part = name.partition(".lora_")

@@ -69,11 +69,14 @@ class Shard:
     @contextmanager
     def open(self) -> Iterator[Read]:
         """A function that gives the tensor of a name."""
-        if self.file.suffix == ".safetensors":
-            with safe_open(self.file, framework="pt") as weights:
-                yield weights.get_tensor
-        else:
-            yield _load_bin(self.file).__getitem__
+        yield self.read if self.file.suffix == ".safetensors" else _load_bin(self.file).__getitem__
+
+    def read(self, name: str) -> torch.Tensor:
+        """One tensor. The file is mapped anew for it: what was read earlier then no longer counts as our memory."""
+        if self.file.suffix != ".safetensors":
+            return _load_bin(self.file)[name]
+        with safe_open(self.file, framework="pt") as weights:
+            return weights.get_tensor(name)
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -122,15 +125,6 @@ def write_shard(file: Path, specs: Mapping[str, Spec], read: Read) -> None:
 def num_bytes(spec: Spec) -> int:
     """Bytes of a tensor."""
     return prod(spec.shape) * spec.dtype.itemsize
-
-
-def read_weights(file: Path) -> dict[str, torch.Tensor]:
-    """All tensors of a file, still on disk where its format allows; raises `CheckpointError` if it cannot be read."""
-    if file.suffix == ".bin":
-        return _load_bin(file)
-    shard = Shard.of(file)
-    with shard.open() as read:
-        return {name: read(name) for name in shard.specs}
 
 
 def _load_bin(file: Path) -> dict[str, torch.Tensor]:

@@ -80,6 +80,9 @@ def test_a_wish_that_cannot_be_met_is_one_sentence(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_source_that_does_not_exist_is_named(run: Run, tmp_path: Path) -> None:
+def test_a_source_that_cannot_be_had_is_named(run: Run, tmp_path: Path) -> None:
     code, _, err = run("convert", tmp_path / "none", tmp_path / "out")
     assert code == 2 and "none does not exist" in err
+    code, _, err = run("convert", "nobody/no-such-model", tmp_path / "out")
+    assert code == 2 and "nobody/no-such-model is not a folder" in err.strip().splitlines()[-1]
+    assert "Traceback" not in err

@@ -141,7 +141,6 @@ def _check_target(dst: Path) -> None:
 
 def _check_settings(source: Source, layout: Layout) -> None:
     """Raise `CheckpointError`, before anything is written, where the layout cannot express the source's settings."""
-    _ = source.processor  # the tokenizer decides the ids of the placeholders in the configuration
     if layout == "llava_onevision":
         stock_config(source.folder, source.config)
     elif layout == "llava_next":

@@ -218,7 +218,6 @@ class VideoPathLlavaForConditionalGeneration(VideoPathLlavaPreTrainedModel, Llav
         path = pretrained_model_name_or_path
         if source is not None:
             path = source.folder
-            source.processor  # noqa: B018 - its tokenizer decides the ids of the placeholders
             kwargs = {"config": source.config, "key_mapping": FOREIGN_NAMES[source.layout], **kwargs}
         model, report = super().from_pretrained(path, *args, output_loading_info=True, **kwargs)
         if source is not None:

@@ -42,6 +42,7 @@ class Source:
         ours (`dict[str, str]`): its names of the weights the model needs, and ours.
         dropped (`dict[str, str]`): its names of the others, and why they are left out.
         added (`dict[str, str]`): our names of weights it lacks and does not need, and why.
+        processor ([`VideoPathLlavaProcessor`]): ours, with its tokenizer.
     """
 
     folder: Path
@@ -52,6 +53,7 @@ class Source:
     ours: dict[str, str]
     dropped: dict[str, str]
     added: dict[str, str]
+    processor: VideoPathLlavaProcessor
 
     @cached_property
     def specs(self) -> dict[str, Spec]:
@@ -59,11 +61,6 @@ class Source:
         return {
             self.ours[name]: spec for shard in self.shards for name, spec in shard.specs.items() if name in self.ours
         }
-
-    @cached_property
-    def processor(self) -> VideoPathLlavaProcessor:
-        """Our processor for it, with the source's tokenizer."""
-        return _processor(self.folder, self.layout, self.config)
 
     @cached_property
     def generation(self) -> GenerationConfig:
@@ -111,7 +108,8 @@ def open_source(
         config = _own_config(folder)
     dropped = {name: why for name in names if (why := unused(name))}
     ours = {name: our_name(name, layout, folder) for name in names if name not in dropped}
-    source = Source(folder, layout, settings, config, shards, ours, dropped, {})
+    processor = _processor(folder, layout, config)
+    source = Source(folder, layout, settings, config, shards, ours, dropped, {}, processor)
     _drop_tied_head(source)
     if config.patch_merge_type == "flat" and _NEWLINE not in ours.values():
         source.added[_NEWLINE] = "zeros; patch_merge_type is flat, so it is never used"
@@ -185,6 +183,7 @@ def model_shapes(config: VideoPathLlavaConfig) -> dict[str, tuple[int, ...]]:
 
 
 def _processor(folder: Path, layout: Layout, config: VideoPathLlavaConfig) -> VideoPathLlavaProcessor:
+    """The processor that goes with it; sets the ids of the placeholders in `config` to those of the tokenizer."""
     try:
         with quiet_transformers():  # it warns of their model types, which it need not know
             if layout == "videopath":

@@ -2,6 +2,7 @@
 
 python benchmarks/conversion_memory.py [--layers 28] [--shard-gb 5] [--layout videopath] [--folder FOLDER] [--json]
 
+With 28 layers, in 5 GB shards, the peak was 1.92 GB (0.82 GB of it the libraries) for 16.06 GB of weights.
 The result is written in full: with 28 layers that takes 16 GB of disk in FOLDER (a temporary one by default). Linux.
 """
 

@@ -139,6 +139,19 @@ def test_a_spoilt_checkpoint_of_theirs_never_runs_on_random_weights(
             opens(reference)
 
 
+def test_weights_nobody_needs_do_not_stop_a_checkpoint_of_theirs(reference: Path, loaded: tuple[Any, Any]) -> None:
+    def change(weights: dict[str, torch.Tensor]) -> None:
+        weights["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(4)
+        weights["model.vision_tower.vision_tower.vision_model.head.probe"] = torch.ones(1, 1, 4)
+        weights["lm_head.weight"] = weights["model.embed_tokens.weight"].clone()
+
+    edit(reference, tie_word_embeddings=True)
+    edit_reference(reference, change)
+    for model in (load_model(reference)[0], VideoPathLlavaForConditionalGeneration.from_pretrained(reference)):
+        assert model.lm_head.weight is model.get_input_embeddings().weight
+        assert torch.equal(model.lm_head.weight, loaded[0].get_input_embeddings().weight)
+
+
 def test_auto_classes_never_fill_weights_with_random_numbers(copied: Path) -> None:
     edit_weights(copied, "model.image_newline", None)
     with pytest.raises(CheckpointError, match=r"lacks 1 weights: model\.image_newline"):

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel
 
 from videopath_hf.errors import UserError
 from videopath_hf.files import atomic_dir, file_sha256, read_json, write_json
 from videopath_hf.modeling.adapters import ReferenceAdapter
 from videopath_hf.modeling.checks_videopath_llava import CheckpointError
+from videopath_hf.modeling.conversion_report import REPORT, Conversion
 from videopath_hf.modeling.layouts import LAYOUTS, Layout, name_in
 from videopath_hf.modeling.loading import quiet_transformers, resolve_checkpoint
 from videopath_hf.modeling.modeling_videopath_llava import VideoPathLlavaForConditionalGeneration
@@ -24,48 +24,9 @@ from videopath_hf.modeling.shards import Read, Spec, num_bytes, write_shard
 from videopath_hf.modeling.sources import Source, open_source
 from videopath_hf.modeling.stock_settings import NOTES, save_stock, stock_config
 
-REPORT = "conversion.json"
 _NEWLINE = "model.image_newline"
 _DTYPES = ("float32", "bfloat16", "float16")
 _NOT_SETTINGS = ("_name_or_path", "transformers_version", "architectures", "model_type", "torch_dtype", "dtype")
-
-
-class Conversion(BaseModel):
-    """What became of a checkpoint; written as conversion.json into the result.
-
-    Args:
-        source (`str`): what was converted; for an adapter or a projector, its base.
-        source_layout (`str`): `videopath`, `llava_onevision` or `llava_next`.
-        source_settings (`dict`): its config.json.
-        adapter (`str`, *optional*): LoRA output or projector that was laid over it.
-        merged (`bool`): whether low-rank weights were merged; if not, they are in the folder `adapter` of the result.
-        layout (`str`): of the result.
-        sha256 (`dict[str, str]`): of each file of weights that was read.
-        mapped (`dict[str, str]`): names of weights there and here.
-        dropped (`dict[str, str]`): names of weights there that are not here, and why.
-        added (`dict[str, str]`): names of weights here that are not there, and what they are.
-        shapes (`dict[str, list[int]]`): of the weights here.
-        dtypes (`dict[str, int]`): how many weights here have which type.
-        dtype (`str`): the one type of all weights, or float32.
-        bytes (`int`): of all weights here.
-        notes (`list[str]`): what will differ from the published numbers in this layout.
-    """
-
-    source: str
-    source_layout: Layout
-    source_settings: dict[str, Any]
-    adapter: str | None
-    merged: bool
-    layout: Layout
-    sha256: dict[str, str]
-    mapped: dict[str, str]
-    dropped: dict[str, str]
-    added: dict[str, str]
-    shapes: dict[str, list[int]]
-    dtypes: dict[str, int]
-    dtype: str
-    bytes: int
-    notes: list[str]
 
 
 def convert(

@@ -225,6 +225,7 @@ class VideoPathLlavaForConditionalGeneration(VideoPathLlavaPreTrainedModel, Llav
             for name in source.added:
                 model.get_parameter(name).data.zero_()
                 report["missing_keys"].discard(name)
+            report["unexpected_keys"] = source.unexplained(report["unexpected_keys"])
         if not asked:
             check_loaded(pretrained_model_name_or_path, report)
         return (model, report) if asked else model

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -61,6 +61,10 @@ class Source:
         return {
             self.ours[name]: spec for shard in self.shards for name, spec in shard.specs.items() if name in self.ours
         }
+
+    def unexplained(self, names: Iterable[str]) -> set[str]:
+        """Of weights that a model does not know, those there is no reason for."""
+        return {name for name in names if name not in self.dropped and unused(name) is None}
 
     @cached_property
     def generation(self) -> GenerationConfig:

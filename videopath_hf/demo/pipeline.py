@@ -108,6 +108,7 @@ class _Demo:
         return write_instructions(curated, data, settings).model_dump(mode="json")
 
     def _build_tiny(self, data: Path) -> dict[str, Any]:
+        _use_one_thread()
         from videopath_hf.files import read_records
         from videopath_hf.modeling.tiny import build_tiny
 
@@ -119,6 +120,7 @@ class _Demo:
     def _train(self, name: str, model: Path, data: Path) -> dict[str, Any]:
         from videopath_hf.training.stages import run_stage
 
+        _use_one_thread()
         overrides = [f"model={model}", f"data.path={data}", f"out={self.out / name}", f"optimisation.seed={self.seed}"]
         result = run_stage(load_settings(Recipe, recipe_path(name), overrides))
         return {"model": str(result.model.relative_to(self.out))}
@@ -126,6 +128,7 @@ class _Demo:
     def _evaluate(self, model: Path, data: Path) -> dict[str, Any]:
         from videopath_hf.evaluation.runner import EvaluateSettings, evaluate_model
 
+        _use_one_thread()
         return evaluate_model(str(model), data, self.out / "evaluation", EvaluateSettings()).model_dump(mode="json")
 
     def _summary(self, scores: dict[str, Any]) -> dict[str, Any]:
@@ -140,6 +143,13 @@ class _Demo:
             "seed": self.seed,
             "versions": {name: _version(name) for name in _REPORTED_PACKAGES},
         }
+
+
+def _use_one_thread() -> None:
+    """The tiny model's operations are too small to share, and sums over threads would tie scores to the machine."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def _version(name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def loss_curves(curves: Mapping[str, Sequence[tuple[int, float]]]) -> str:
@@ -12,7 +13,8 @@ def loss_curves(curves: Mapping[str, Sequence[tuple[int, float]]]) -> str:
     from matplotlib import pyplot
 
     # A fixed salt and no date: the same run draws the same bytes.
-    settings = {"svg.hashsalt": "videopath_hf", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+    settings: Any = {"svg.hashsalt": "videopath_hf", "font.size": 9, "axes.spines.top": False}
+    settings["axes.spines.right"] = False
     with matplotlib.rc_context(settings):
         figure, axes = pyplot.subplots(1, len(curves), figsize=(3 * len(curves), 2.6), squeeze=False)
         for axis, (name, points) in zip(axes[0], curves.items(), strict=True):

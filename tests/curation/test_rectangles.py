@@ -1,0 +1,46 @@
+import cv2
+import pytest
+
+from tests.curation.conftest import labelled, pan, plate_of, stained, with_inset
+from videopath_hf.curation.rectangles import find_rectangle, persistent_edges
+
+NOWHERE = (False, False, False, False)
+
+
+def test_an_inset_is_found_while_the_slide_moves() -> None:
+    canvas = stained(600, 1000)
+    shown = [with_inset(pan(canvas, number, 8), (300, 120), 150) for number in range(8)]
+    box = shown[0][1]
+    edges = persistent_edges([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image, _ in shown])
+    found = find_rectangle(edges, (350, 170, 380, 200), NOWHERE)
+    assert found is not None and found.strength > 20
+    assert found.box == pytest.approx(box, abs=3)  # the frame is 3 pixels wide
+
+
+def test_a_label_plate_is_found_around_its_words() -> None:
+    image = labelled(stained(200, 500), "Case 1: colon", (60, 50))
+    x0, y0, x1, y1 = plate_of("Case 1: colon", (60, 50))
+    edges = persistent_edges([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)])
+    found = find_rectangle(edges, (x0 + 10, y0 + 12, x1 - 10, y1 - 12), NOWHERE)
+    assert found is not None and found.strength > 25
+    assert found.box == pytest.approx((x0, y0, x1, y1), abs=1)
+
+
+def test_moving_tissue_has_no_strong_rectangle() -> None:
+    canvas = stained(600, 1000)
+    crops = [cv2.cvtColor(pan(canvas, number, 8), cv2.COLOR_RGB2GRAY) for number in range(8)]
+    found = find_rectangle(persistent_edges(crops), (350, 170, 380, 200), NOWHERE)
+    assert found is None or found.strength < 10
+
+
+def test_a_rectangle_may_lie_on_the_frames_border() -> None:
+    canvas = stained(600, 1000)
+    shown = [with_inset(pan(canvas, number, 8), (0, 120), 150) for number in range(8)]
+    edges = persistent_edges([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[:, 3:] for image, _ in shown])
+    found = find_rectangle(edges, (40, 170, 70, 200), (True, True, False, False))
+    assert found is not None and found.box[0] == 0 and found.strength > 10
+
+
+def test_an_inner_box_outside_of_the_crop_finds_nothing() -> None:
+    grey = cv2.cvtColor(stained(50, 50), cv2.COLOR_RGB2GRAY)
+    assert find_rectangle(persistent_edges([grey]), (80, 80, 90, 90), NOWHERE) is None

@@ -1,0 +1,66 @@
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from tests.curation.conftest import FPS, HEIGHT, WIDTH, Picture, lecture_frames, pan, stained, title
+from videopath_hf.curation.look import look_at
+from videopath_hf.curation.segments import find_segments, frame_kind
+from videopath_hf.curation.settings import CurateSettings, TissueSettings
+from videopath_hf.curation.tissue import colours, slide_masks
+from videopath_hf.records import Segment
+from videopath_hf.video.decode import Frame
+from videopath_hf.video.probe import VideoInfo
+
+
+def segments_of(images: Iterable[Picture]) -> list[Segment]:
+    frames = [Frame(number, number / FPS, image[::2, ::2]) for number, image in enumerate(images)]
+    info = VideoInfo(Path("x"), len(frames) / FPS, FPS, len(frames), WIDTH, HEIGHT, 0, "h264", False)
+    settings = CurateSettings()
+    return find_segments("x", look_at(frames, info, settings.segments), settings)
+
+
+def test_hard_cuts_are_found_to_the_frame_and_segments_cover_the_lecture() -> None:
+    found = segments_of(lecture_frames())
+    assert [(s.start, s.end) for s in found] == [(0.0, 2.0), (2.0, 6.0), (6.0, 10.0), (10.0, 12.0)]
+    assert [s.kind for s in found] == ["title", "tissue", "tissue", "title"]
+
+
+def test_tissue_ends_where_a_dissolve_into_a_title_begins() -> None:
+    canvas, page = stained(600, 1000), title("Thank you")
+    frames = [pan(canvas, 0)] * 30
+    for step in range(1, 6):
+        frames.append((pan(canvas, 0) * (1 - step / 6) + page * (step / 6)).astype(np.uint8))
+    frames += [page] * 25
+    found = segments_of(frames)
+    assert [s.kind for s in found] == ["tissue", "title"]
+    assert found[0].end == 3.0
+
+
+def test_tissue_begins_where_a_dissolve_from_a_title_ends() -> None:
+    canvas, page = stained(600, 1000), title("Case 1")
+    frames = [page] * 25
+    for step in range(1, 6):
+        frames.append((page * (1 - step / 6) + pan(canvas, 0) * (step / 6)).astype(np.uint8))
+    frames += [pan(canvas, 0)] * 30
+    found = segments_of(frames)
+    assert [s.kind for s in found] == ["title", "tissue"]
+    assert 2.9 <= found[1].start <= 3.1
+
+
+def test_a_flash_does_not_split_a_segment() -> None:
+    canvas = stained(600, 1000)
+    frames = [pan(canvas, number, 2) for number in range(60)]
+    frames[25:27] = [np.zeros_like(frames[0])] * 2
+    assert [s.kind for s in segments_of(frames)] in (["tissue"], ["tissue", "tissue"])
+
+
+def test_pages_black_frames_and_grey_rooms_are_not_tissue() -> None:
+    def kind(image: Picture) -> str:
+        return frame_kind(colours(image, slide_masks(image)), TissueSettings())
+
+    room = np.random.default_rng(0).integers(60, 110, (90, 160, 1)).repeat(3, axis=2).astype(np.uint8)
+    assert kind(np.full((90, 160, 3), 255, dtype=np.uint8)) == "title"
+    assert kind(np.zeros((90, 160, 3), dtype=np.uint8)) == "title"
+    assert kind(room) == "other"
+    assert kind(stained(90, 160)) == kind(stained(90, 160, dab=True)) == "tissue"

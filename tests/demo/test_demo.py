@@ -1,0 +1,125 @@
+"""The whole road on the shipped lecture, with shortened recipes: killed, continued, repeated, and its report."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from videopath_hf.demo.pipeline import STAGES, recipe_path
+
+pytestmark = pytest.mark.slow
+
+# The demo reads its recipes through `recipe_path`; the driver points it at shorter ones.
+DRIVER = """
+import sys
+from pathlib import Path
+from videopath_hf.cli import main
+from videopath_hf.demo import pipeline
+
+recipes = Path(sys.argv.pop(1))
+pipeline.recipe_path = lambda name: recipes / f"{name}.yaml"
+main.main()
+"""
+
+
+@pytest.fixture(scope="module")
+def recipes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's own recipes with few steps, a checkpoint after every second one, and no OCR."""
+    folder = tmp_path_factory.mktemp("recipes")
+    for name in ("curate", "instruct", *STAGES):
+        recipe = yaml.safe_load(recipe_path(name).read_text(encoding="utf-8"))
+        if name in STAGES:
+            recipe["optimisation"].update(max_steps=4, save_steps=2, batch_size=2)
+        if name == "curate":
+            recipe["screen_text"] = {"backend": "none"}
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    return folder
+
+
+def start(recipes: Path, out: Path) -> "subprocess.Popen[str]":
+    words = [sys.executable, "-c", DRIVER, str(recipes), "demo", "--out", str(out), "--json"]
+    return subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, env=os.environ
+    )
+
+
+def finish(recipes: Path, out: Path) -> dict[str, Any]:
+    run = start(recipes, out)
+    stdout, stderr = run.communicate(timeout=500)
+    assert run.returncode == 0, stderr
+    summary: dict[str, Any] = json.loads(stdout)
+    return summary
+
+
+def wait_for(path: Path, run: "subprocess.Popen[str]") -> None:
+    while not path.exists():
+        assert run.poll() is None, f"the demo ended before {path.name} was there: {run.stderr and run.stderr.read()}"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def whole(recipes: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """An uninterrupted run and what it printed."""
+    out = tmp_path_factory.mktemp("whole") / "demo"
+    return out, finish(recipes, out)
+
+
+def answers(out: Path, variant: str) -> list[tuple[str, str]]:
+    lines = (out / "evaluation" / f"predictions_{variant}.jsonl").read_text(encoding="utf-8").splitlines()
+    return [(line["id"], line["answer"]) for line in map(json.loads, lines)]
+
+
+def test_the_summary_says_what_was_made_and_how_long_it_took(whole: tuple[Path, dict[str, Any]]) -> None:
+    out, printed = whole
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    assert printed == {"report": str(out / "report.html"), **summary}
+    assert list(summary["seconds"]) == ["curate", "instruct", "tiny", *STAGES, "evaluate", "report"]
+    assert 0.1 < summary["peak_memory_gb"] < 4
+    assert summary["clips"] == len((out / "curated" / "clips.jsonl").read_text(encoding="utf-8").splitlines()) > 10
+    assert sum(summary["rejects"].values()) == 3
+    assert set(summary["diagnosis_accuracy"]) == {"full", "blind"}
+    assert summary["seed"] == 0
+    assert summary["versions"]["transformers"]
+
+
+def test_the_report_is_one_file_with_everything_in_it(whole: tuple[Path, dict[str, Any]]) -> None:
+    page = (whole[0] / "report.html").read_text(encoding="utf-8")
+    assert "never advice for care" in page
+    for words in ("FHL2-positive colonic mucosa", "FHL2-negative colonic mucosa", "stage3 video sft", "blind"):
+        assert words in page
+    for outside in ('src="http', 'href="http', "<script src"):
+        assert outside not in page
+    assert page.count("data:image/jpeg;base64,") > 20
+
+
+def test_a_demo_killed_at_several_places_and_continued_gives_the_same_answers(
+    recipes: Path, whole: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    out = tmp_path / "demo"
+    for place in ("curated/clips", "data", "stage1_image_sft/checkpoints", "stage3_video_sft", "evaluation"):
+        run = start(recipes, out)
+        wait_for(out / place, run)
+        time.sleep(0.2)
+        os.killpg(run.pid, signal.SIGKILL)
+        run.communicate()
+    assert not (out / "summary.json").exists()
+    printed = finish(recipes, out)
+    for name in ("clips.jsonl", "rejects.jsonl"):
+        assert (out / "curated" / name).read_bytes() == (whole[0] / "curated" / name).read_bytes()
+    for variant in ("full", "blind"):
+        assert answers(out, variant) == answers(whole[0], variant)
+    assert printed["diagnosis_accuracy"] == whole[1]["diagnosis_accuracy"]
+
+
+def test_a_finished_demo_is_not_done_again(recipes: Path, whole: tuple[Path, dict[str, Any]]) -> None:
+    out, printed = whole
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")}
+    assert finish(recipes, out)["seconds"] == printed["seconds"]
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")} == before

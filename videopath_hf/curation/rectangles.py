@@ -1,0 +1,103 @@
+"""Upright rectangles that are painted over a moving picture: insets, label plates."""
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from videopath_hf.curation.tissue import Picture
+from videopath_hf.records import Box
+
+_CLIP = 40.0  # grey levels: one very strong stretch must not make up for a side that is not there
+_CANDIDATES = 10  # lines tried for each side
+_ABOUT = 0.85  # share of the best strength that counts as equally strong
+_AT_BORDER = 15.0  # what a side is worth that lies on the frame's own border, where no edge can be seen
+
+Edges = np.ndarray[Any, np.dtype[np.float32]]
+
+
+class Rectangle(NamedTuple):
+    """A rectangle and how far, in grey levels, its weakest side stands out."""
+
+    box: Box
+    strength: float
+
+
+def persistent_edges(crops: Sequence[Picture]) -> tuple[Edges, Edges]:
+    """Edges that stay while the picture moves: vertical ones float32 [H, W+1], horizontal ones float32 [H+1, W].
+
+    Args:
+        crops (`Sequence[np.ndarray]`): the same region of several frames, uint8 [H, W] grey.
+
+    Column x of the vertical edges lies between pixels x - 1 and x, so that it is a box's x0 or x1 as it is.
+    """
+    vertical, horizontal = [], []
+    for crop in crops:
+        grey = crop.astype(np.float32)
+        vertical.append(np.minimum(abs(np.diff(grey, axis=1)), _CLIP))
+        horizontal.append(np.minimum(abs(np.diff(grey, axis=0)), _CLIP))
+    return (
+        np.pad(np.median(vertical, axis=0), ((0, 0), (1, 1))).astype(np.float32),
+        np.pad(np.median(horizontal, axis=0), ((1, 1), (0, 0))).astype(np.float32),
+    )
+
+
+def find_rectangle(
+    edges: tuple[Edges, Edges], inner: Box, at_border: tuple[bool, bool, bool, bool]
+) -> Rectangle | None:
+    """Find the rectangle around `inner` whose four sides stand out most.
+
+    Args:
+        edges: what `persistent_edges` returned.
+        inner (`Box`): what the rectangle must hold, in the crop's pixels.
+        at_border: whether the crop's left, top, right and bottom side lie on the frame's border.
+    """
+    vertical, horizontal = edges
+    height, width = vertical.shape[0], horizontal.shape[1]
+    x0, y0, x1, y1 = max(0, inner[0]), max(0, inner[1]), min(width, inner[2]), min(height, inner[3])
+    if x1 <= x0 or y1 <= y0:
+        return None
+    columns = vertical.copy()
+    rows = horizontal.copy()
+    for flag, lines, position in zip(at_border, (columns, rows, columns, rows), (0, 0, width, height), strict=True):
+        if flag:
+            lines[(slice(None), position) if lines is columns else position] = _AT_BORDER
+    beside = columns[y0:y1].mean(axis=0)
+    above = rows[:, x0:x1].mean(axis=1)
+    lefts = _peaks(beside[: x0 + 1], 0)
+    rights = _peaks(beside[x1:], x1)
+    tops = _peaks(above[: y0 + 1], 0)
+    bottoms = _peaks(above[y1:], y1)
+    down = np.pad(columns.cumsum(axis=0), ((1, 0), (0, 0)))
+    along = np.pad(rows.cumsum(axis=1), ((0, 0), (1, 0)))
+    found: list[Rectangle] = []
+    for left, right, top, bottom in product(lefts, rights, tops, bottoms):
+        sides = (
+            (down[bottom, left] - down[top, left]) / (bottom - top),
+            (down[bottom, right] - down[top, right]) / (bottom - top),
+            (along[top, right] - along[top, left]) / (right - left),
+            (along[bottom, right] - along[bottom, left]) / (right - left),
+        )
+        found.append(Rectangle((left, top, right, bottom), float(min(sides))))
+    if not found:
+        return None
+    # A drawn frame has an inner and an outer edge: of rectangles that are about as strong, the largest.
+    enough = _ABOUT * max(rectangle.strength for rectangle in found)
+    return max((rectangle for rectangle in found if rectangle.strength >= enough), key=_area)
+
+
+def _area(rectangle: Rectangle) -> int:
+    x0, y0, x1, y1 = rectangle.box
+    return (x1 - x0) * (y1 - y0)
+
+
+def _peaks(profile: Edges, offset: int) -> list[int]:
+    """Positions of the strongest lines of a profile, neighbours left out."""
+    remaining = profile.astype(np.float64)
+    found: list[int] = []
+    while len(found) < _CANDIDATES and remaining.size and remaining.max() > 0:
+        position = int(remaining.argmax())
+        found.append(position + offset)
+        remaining[max(0, position - 1) : position + 2] = 0
+    return found

@@ -1,0 +1,85 @@
+"""Refined frames: presenters masked, burned-in text painted out, everything else left as it was."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from videopath_hf.curation.settings import ScreenTextSettings
+from videopath_hf.curation.tissue import Picture
+from videopath_hf.records import Box, PersonBox, RemovedText
+
+_INSET_MARGIN = 6  # pixels: an inset's frame and shadow
+_RADIUS = 3  # pixels of surroundings that inpainting looks at
+_CONTEXT = 16  # pixels around a box that are handed to inpainting
+_METHODS = {"telea": cv2.INPAINT_TELEA, "ns": cv2.INPAINT_NS}
+
+
+class Refiner:
+    """Hides the presenters and the text of one segment.
+
+    Args:
+        texts (`Sequence[RemovedText]`): texts with their boxes and times.
+        persons (`Sequence[PersonBox]`): insets with their boxes and times.
+        glass (`tuple[int, int, int]`): RGB of the slide's background, which insets are filled with.
+        settings (`ScreenTextSettings`): margin, time margin and method.
+    """
+
+    def __init__(
+        self,
+        texts: Sequence[RemovedText],
+        persons: Sequence[PersonBox],
+        glass: tuple[int, int, int],
+        settings: ScreenTextSettings,
+    ) -> None:
+        self.texts = texts
+        self.persons = persons
+        self.glass = glass
+        self.settings = settings
+
+    def active_texts(self, time: float) -> list[RemovedText]:
+        """The texts that are painted out of the frame at `time`."""
+        pad = self.settings.pad_seconds
+        return [text for text in self.texts if text.start - pad - 1e-6 <= time < text.end + pad - 1e-6]
+
+    def active_persons(self, time: float) -> list[PersonBox]:
+        """The insets that are masked in the frame at `time`."""
+        return [person for person in self.persons if person.start - 1e-6 <= time < person.end - 1e-6]
+
+    def refine(self, time: float, image: Picture) -> Picture:
+        """Return the frame at `time` refined; the array given, uint8 [H, W, 3] RGB, is not changed."""
+        size = (image.shape[1], image.shape[0])
+        texts = [_widened(text.box, self.settings.margin, size) for text in self.active_texts(time)]
+        persons = [_widened(person.box, _INSET_MARGIN, size) for person in self.active_persons(time)]
+        if not texts and not persons:
+            return image
+        refined = image.copy()
+        for x0, y0, x1, y1 in persons:
+            refined[y0:y1, x0:x1] = self.glass
+        mask = np.zeros(image.shape[:2], dtype=np.uint8)
+        for x0, y0, x1, y1 in texts:
+            mask[y0:y1, x0:x1] = 255
+        for box in texts:
+            x0, y0, x1, y1 = _widened(box, _CONTEXT, size)
+            part = np.ascontiguousarray(refined[y0:y1, x0:x1])
+            refined[y0:y1, x0:x1] = cv2.inpaint(part, mask[y0:y1, x0:x1], _RADIUS, _METHODS[self.settings.method])
+            mask[box[1] : box[3], box[0] : box[2]] = 0
+        return refined
+
+
+def covered_share(boxes: Sequence[Box], size: tuple[int, int]) -> float:
+    """Share of a frame of `size` (width, height) that boxes cover together."""
+    mask = np.zeros((size[1], size[0]), dtype=bool)
+    for x0, y0, x1, y1 in boxes:
+        mask[y0:y1, x0:x1] = True
+    return float(mask.mean())
+
+
+def _widened(box: Box, margin: int, size: tuple[int, int]) -> Box:
+    width, height = size
+    return (
+        min(width, max(0, box[0] - margin)),
+        min(height, max(0, box[1] - margin)),
+        max(0, min(width, box[2] + margin)),
+        max(0, min(height, box[3] + margin)),
+    )

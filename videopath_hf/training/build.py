@@ -1,0 +1,81 @@
+"""What a recipe stands for in TRL's terms: the collator, the arguments and the trainer."""
+
+from pathlib import Path
+
+from transformers import PreTrainedModel, ProcessorMixin, set_seed
+
+from videopath_hf.records import InstructionRecord
+from videopath_hf.training.callbacks import StepBar, StepLog
+from videopath_hf.training.collator import VideoPathCollator
+from videopath_hf.training.config import VideoPathSFTConfig
+from videopath_hf.training.parts import prepare_parts
+from videopath_hf.training.ranks import is_main
+from videopath_hf.training.recipe import Recipe
+from videopath_hf.training.samples import to_dataset
+from videopath_hf.training.trainer import VideoPathSFTTrainer
+
+CHECKPOINTS = "checkpoints"
+LOG = "log.jsonl"
+
+
+def make_collator(processor: ProcessorMixin, recipe: Recipe, root: Path) -> VideoPathCollator:
+    """The [`VideoPathCollator`] of a recipe."""
+    return VideoPathCollator(
+        processor,
+        root,
+        template=recipe.template,
+        num_frames=recipe.frames.num_frames,
+        strategy=recipe.frames.strategy,
+        video_fps=recipe.frames.video_fps,
+        max_length=recipe.max_length,
+        cache_mb=recipe.data.cache_mb,
+    )
+
+
+def make_trainer(
+    model: PreTrainedModel,
+    recipe: Recipe,
+    config: VideoPathSFTConfig,
+    records: list[InstructionRecord],
+    lengths: dict[str, int],
+    collator: VideoPathCollator,
+    out: Path,
+    resumed_step: int = 0,
+) -> VideoPathSFTTrainer:
+    """The [`VideoPathSFTTrainer`] of a recipe, on the records that have a length."""
+    set_seed(recipe.optimisation.seed)  # of the adapters' first weights
+    model = prepare_parts(model, recipe.trainable, recipe.lora)
+    callbacks = [StepLog(out / LOG, resumed_step), StepBar(recipe.label)] if is_main() else []
+    return VideoPathSFTTrainer(
+        model=model,
+        args=config,
+        train_dataset=to_dataset([record for record in records if record.id in lengths], lengths),
+        data_collator=collator,
+        callbacks=callbacks,
+    )
+
+
+def make_config(recipe: Recipe, folder: Path) -> VideoPathSFTConfig:
+    """The [`VideoPathSFTConfig`] of a recipe; checkpoints to resume from go to `folder`."""
+    plan = recipe.optimisation
+    return VideoPathSFTConfig(
+        output_dir=str(folder),
+        num_train_epochs=plan.epochs,
+        max_steps=plan.max_steps or -1,
+        learning_rate=plan.learning_rate,
+        vision_learning_rate=plan.vision_learning_rate,
+        per_device_train_batch_size=plan.batch_size,
+        gradient_accumulation_steps=plan.accumulation,
+        dataloader_drop_last=plan.drop_last,
+        dataloader_num_workers=plan.workers,
+        warmup_steps=plan.warmup_ratio,
+        lr_scheduler_type=plan.scheduler,
+        weight_decay=plan.weight_decay,
+        max_grad_norm=plan.max_grad_norm,
+        save_strategy="steps",
+        save_steps=plan.save_steps,
+        seed=plan.seed,
+        bf16=None if plan.bf16 == "auto" else plan.bf16,
+        gradient_checkpointing=plan.gradient_checkpointing,
+        max_length=recipe.max_length,
+    )

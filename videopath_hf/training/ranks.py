@@ -1,0 +1,8 @@
+"""Which process of a launcher this is."""
+
+import os
+
+
+def is_main() -> bool:
+    """Whether this process is the only one or the first: it alone writes what all ranks have in common."""
+    return os.environ.get("RANK", "0") == "0"

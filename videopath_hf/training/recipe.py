@@ -1,0 +1,196 @@
+"""One training stage as data: what is trained, on what, how, from which model, into which folder."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from videopath_hf.errors import UserError
+from videopath_hf.files import content_hash
+from videopath_hf.records import InstructionKind, Split
+from videopath_hf.settings import Settings
+
+LANGUAGE_MODEL_LINEARS = (
+    r".*language_model\.layers\.\d+\.(self_attn\.(q_proj|k_proj|v_proj|o_proj)|mlp\.(gate_proj|up_proj|down_proj))"
+)
+"""Every linear layer of the decoder's blocks, nothing else: a suffix such as `q_proj` would hit the vision tower."""
+
+Positive = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class DataSettings(Settings):
+    """Which records of an instruction folder a stage learns from.
+
+    Args:
+        path (`Path`, *optional*): the folder that `videopath instruct` wrote; may be left for the command line.
+        kinds (`list[str]`): kinds of records, of `caption`, `image`, `clip`, `video`.
+        split (`str`, defaults to `"train"`): `train` or `test`.
+        fraction (`float`, defaults to 1.0): share of the records, chosen by a seeded hash of their ids, so that a
+            smaller share is part of every larger one.
+        max_dropped (`float`, defaults to 0.05): share of the records that may be left out because a medium is broken
+            or the sample is longer than `max_length`; the run stops before its first step if there are more.
+    """
+
+    path: Path | None = None
+    kinds: Annotated[tuple[InstructionKind, ...], Field(min_length=1)]
+    split: Split = "train"
+    fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    max_dropped: Fraction = 0.05
+    cache_mb: Annotated[int, Field(ge=0)] = 0
+
+
+class TrainableSettings(Settings):
+    """Which parts of the model learn. `language_model` is `full`, `lora` (base frozen) or `none`.
+
+    The image newline belongs to the language model, as in the published training.
+    """
+
+    projector: bool = False
+    vision_tower: bool = False
+    language_model: Literal["full", "lora", "none"] = "none"
+
+
+class LoraSettings(Settings):
+    """Low-rank adapters of the decoder; defaults are those of the paper's stage 3 (arXiv 2505.04192).
+
+    Args:
+        r (`int`, defaults to 128): rank.
+        alpha (`int`, defaults to 256): scale; the update is alpha / r times B A.
+        dropout (`float`, defaults to 0.05): dropout before A.
+        targets (`str`): regular expression that the full module name must match; it may reach into the language
+            model only.
+    """
+
+    r: Positive = 128
+    alpha: Positive = 256
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    targets: str = LANGUAGE_MODEL_LINEARS
+
+
+class FrameSettings(Settings):
+    """How frames are taken from a clip.
+
+    Args:
+        num_frames (`int`, defaults to 32): at most so many frames.
+        strategy (`str`, defaults to `"uniform"`): `uniform` (evenly spaced) or `fps` (`video_fps` a second, evenly
+            spaced above `num_frames`: the published training).
+        video_fps (`float`, defaults to 1.0): frames a second with `fps`.
+    """
+
+    num_frames: Positive = 32
+    strategy: Literal["uniform", "fps"] = "uniform"
+    video_fps: Rate = 1.0
+
+
+class VisualSettings(Settings):
+    """How visual features become tokens; every value left out stays as the model's configuration has it.
+
+    The names are those of [`VideoPathLlavaConfig`]; the trained checkpoint keeps the values.
+
+    Args:
+        video_newline_position (`str`, *optional*): newline tokens in videos: `grid`, `frame`, `one_token` or
+            `no_token`.
+        image_aspect_ratio (`str`, *optional*): `anyres`, `anyres_max_N`, `pad` or `square`.
+        patch_merge_type (`str`, *optional*): `spatial_unpad`, or `flat` (no newline tokens in images).
+        image_grid_pinpoints (`str`, *optional*): canvases of `anyres`, spelled as the authors do.
+    """
+
+    video_newline_position: Literal["grid", "frame", "one_token", "no_token"] | None = None
+    image_aspect_ratio: Annotated[str, Field(pattern=r"^(anyres(_max_\d+)?|pad|square)$")] | None = None
+    patch_merge_type: Literal["spatial_unpad", "flat"] | None = None
+    image_grid_pinpoints: str | None = None
+
+
+class OptimisationSettings(Settings):
+    """Optimiser and schedule; AdamW throughout.
+
+    Args:
+        epochs (`float`, defaults to 1.0): passes over the data.
+        max_steps (`int`, *optional*): optimiser steps; wins over `epochs`.
+        learning_rate (`float`): of everything that learns.
+        vision_learning_rate (`float`, *optional*): of the vision tower; `learning_rate` where left out.
+        batch_size (`int`): samples a forward pass and process.
+        accumulation (`int`, defaults to 1): forward passes an optimiser step.
+        drop_last (`bool`, defaults to `False`): leave out the last, short batch of an epoch.
+        warmup_ratio (`float`, defaults to 0.03): share of the steps over which the rate rises.
+        scheduler (`str`, defaults to `"cosine"`): how it falls afterwards.
+        weight_decay (`float`, defaults to 0.0), max_grad_norm (`float`, defaults to 1.0): as in AdamW and clipping.
+        save_steps (`int`, defaults to 500): a checkpoint to resume from every so many steps.
+        seed (`int`, defaults to 0): of adapters, dropout and data order.
+        bf16 (`"auto"`, `True` or `False`, defaults to `"auto"`): bfloat16 autocast; `auto` is on exactly where a GPU
+            can do it.
+        gradient_checkpointing (`bool`, defaults to `False`): less memory, more time.
+        workers (`int`, defaults to 0): processes that decode ahead; 0 decodes in the training process.
+    """
+
+    epochs: Rate = 1.0
+    max_steps: Positive | None = None
+    learning_rate: Rate
+    vision_learning_rate: Rate | None = None
+    batch_size: Positive
+    accumulation: Positive = 1
+    drop_last: bool = False
+    warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.03
+    scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"] = "cosine"
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    max_grad_norm: Rate = 1.0
+    save_steps: Positive = 500
+    seed: Annotated[int, Field(ge=0)] = 0
+    bf16: bool | Literal["auto"] = "auto"
+    gradient_checkpointing: bool = False
+    workers: Annotated[int, Field(ge=0)] = 0
+
+
+class Recipe(Settings):
+    """One stage of training, read from YAML with `load_settings(Recipe, path, overrides)`.
+
+    Args:
+        stage (`int`): 0 alignment, 1 image SFT, 2 hybrid SFT, 3 video SFT.
+        name (`str`): short name of the stage, for logs and reports.
+        model (`Path` or `str`, *optional*): checkpoint to start from; may be left for the command line.
+        out (`Path`, *optional*): output folder; may be left for the command line.
+        template (`str`, defaults to `"chat"`): `chat` (the processor's ChatML) or `plain` (image, caption, line
+            break: the published stage 0).
+        max_length (`int`, defaults to 32768): longest sample in tokens, visual tokens included; a longer one is left
+            out whole, never cut.
+    """
+
+    stage: Annotated[int, Field(ge=0, le=3)]
+    name: str
+    model: str | None = None
+    out: Path | None = None
+    data: DataSettings
+    trainable: TrainableSettings
+    template: Literal["chat", "plain"] = "chat"
+    max_length: Positive = 32768
+    frames: FrameSettings = FrameSettings()
+    visual: VisualSettings = VisualSettings()
+    lora: LoraSettings = LoraSettings()
+    optimisation: OptimisationSettings
+
+    @property
+    def label(self) -> str:
+        """How the stage is called in messages, e.g. `stage 1 (image_sft)`."""
+        return f"stage {self.stage} ({self.name})"
+
+    def places(self) -> tuple[str, Path, Path]:
+        """Model, data folder and output folder; raises `UserError` that names what is still missing."""
+        wanted = {"model": self.model, "data.path": self.data.path, "out": self.out}
+        missing = [key for key, value in wanted.items() if value is None]
+        if self.model is None or self.data.path is None or self.out is None:
+            example = " ".join(f"{key}=..." for key in missing)
+            raise UserError(f"recipe of {self.label} does not say {', '.join(missing)}: add {example} to the command")
+        return self.model, self.data.path, self.out
+
+    def settings_hash(self) -> str:
+        """Hash of everything that decides the trained weights; the places are known by their content instead."""
+        beside: Any = {
+            "model": True,
+            "out": True,
+            "data": {"path", "max_dropped", "cache_mb"},
+            "optimisation": {"save_steps", "workers"},
+        }
+        values = self.model_dump(mode="json", exclude=beside)
+        return content_hash(values)

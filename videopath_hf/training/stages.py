@@ -1,0 +1,222 @@
+"""One stage from recipe to checkpoint: claimed, surveyed, trained, resumed after a kill, never done twice."""
+
+import json
+import shutil
+import time
+from contextlib import nullcontext
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+from videopath_hf import __version__
+from videopath_hf.files import atomic_dir, content_hash, read_json, write_json
+from videopath_hf.progress import note
+from videopath_hf.records import InstructionRecord
+from videopath_hf.runs import Steps, claim_output
+from videopath_hf.training.hashes import model_hash
+from videopath_hf.training.quiet import quiet_libraries
+from videopath_hf.training.ranks import is_main
+from videopath_hf.training.recipe import Recipe
+
+RUN = "run.json"
+ADAPTER = "adapter"
+MERGED = "merged"
+
+
+class StageResult(BaseModel):
+    """What a stage left behind.
+
+    Args:
+        model (`Path`): complete checkpoint with its processor, for the next stage or for questions: the output folder
+            itself, or `merged` in it where adapters were trained.
+        adapter (`Path`, *optional*): the adapter that was merged.
+        samples (`int`), dropped (`int`): records trained on, and left out (named in `run.json`).
+        resumed_step (`int`): steps an earlier, interrupted call had done; 0 for none.
+        finished_before (`bool`): an earlier call had done it all, and nothing was done now.
+    """
+
+    stage: int
+    name: str
+    out: Path
+    model: Path
+    adapter: Path | None
+    steps: int
+    samples: int
+    dropped: int
+    first_loss: float
+    last_loss: float
+    seconds: float
+    resumed_step: int
+    finished_before: bool
+
+
+class _Job(NamedTuple):
+    recipe: Recipe
+    model: str
+    data: Path
+    out: Path
+    records: list[InstructionRecord]
+    model_hash: str
+    data_hash: str
+
+
+def run_stage(recipe: Recipe) -> StageResult:
+    """Train one stage, or go on where a killed run of the same recipe, data and model stopped.
+
+    Writes into the recipe's `out`: the model and its processor (with adapters: `adapter/` and `merged/` instead),
+    `log.jsonl` with a line a step, `run.json` with what was trained, on what, and what was left out.
+
+    Raises:
+        UserError: something is missing or wrong in the recipe, the data or the model; the folder holds another run;
+            pixels do not reach the model; the loss is not finite.
+        TooManyRejectsError: more samples than `data.max_dropped` are broken or too long.
+    """
+    from videopath_hf.training.samples import choose_records, data_hash
+
+    model, data, out = recipe.places()
+    records = choose_records(recipe, data)
+    job = _Job(recipe, model, data, out, records, model_hash(model), data_hash(records, data))
+    key = content_hash(recipe.settings_hash(), job.data_hash, job.model_hash)
+    # Under a launcher the first rank holds the folder for all.
+    with claim_output(out, key, "train") if is_main() else nullcontext():
+        if not (out / RUN).exists():
+            with quiet_libraries():
+                _train(job)
+            return _result(job, finished_before=False)
+        if is_main():
+            shutil.rmtree(out / "checkpoints", ignore_errors=True)  # a kill may have left them
+            note(f"{recipe.label}: already finished in {out}")
+        return _result(job, finished_before=True)
+
+
+def _result(job: _Job, finished_before: bool) -> StageResult:
+    run = read_json(job.out / RUN)
+    adapted = job.recipe.trainable.language_model == "lora"
+    return StageResult(
+        stage=job.recipe.stage,
+        name=job.recipe.name,
+        out=job.out,
+        model=job.out / MERGED if adapted else job.out,
+        adapter=job.out / ADAPTER if adapted else None,
+        steps=run["steps"],
+        samples=run["samples"],
+        dropped=len(run["dropped"]),
+        first_loss=run["loss"]["first"],
+        last_loss=run["loss"]["last"],
+        seconds=run["seconds"],
+        resumed_step=run["resumed_step"],
+        finished_before=finished_before,
+    )
+
+
+def _train(job: _Job) -> None:
+    from videopath_hf.modeling.loading import load_model
+    from videopath_hf.training import checkpoints
+    from videopath_hf.training.build import CHECKPOINTS, make_collator, make_config, make_trainer
+    from videopath_hf.training.visual import set_visual
+
+    start = time.perf_counter()
+    recipe, out = job.recipe, job.out
+    model, processor = load_model(job.model, dtype="float32")
+    set_visual(model, processor, recipe.visual.model_dump(exclude_none=True))
+    collator = make_collator(processor, recipe, job.data)
+    config = make_config(recipe, out / CHECKPOINTS)
+    with config.distributed_state.main_process_first():
+        survey = _survey(job, collator)
+    checkpoint = checkpoints.last_good(out / CHECKPOINTS)
+    resumed = checkpoints.step_of(checkpoint) if checkpoint else 0
+    if is_main():
+        done = f", going on after step {resumed}" if resumed else ""
+        note(f"{recipe.label}: {len(survey.lengths)} samples, {len(survey.dropped)} left out{done}")
+    trainer = make_trainer(model, recipe, config, job.records, survey.lengths, collator, out, resumed)
+    _run_trainer(trainer, checkpoint)
+    _save(trainer, job)
+    if is_main():
+        report = _report(job, survey, trainer, resumed)
+        write_json(out / RUN, {**report, "seconds": round(time.perf_counter() - start, 1)})
+        shutil.rmtree(out / CHECKPOINTS)
+    config.distributed_state.wait_for_everyone()
+
+
+def _report(job: _Job, survey: Any, trainer: Any, resumed: int) -> dict[str, Any]:
+    from videopath_hf.training.build import LOG
+    from videopath_hf.training.parts import parameter_table
+
+    lines = (job.out / LOG).read_text(encoding="utf-8").splitlines()
+    losses = [json.loads(line)["loss"] for line in lines]
+    return {
+        "stage": job.recipe.stage,
+        "name": job.recipe.name,
+        "recipe": job.recipe.model_dump(mode="json"),
+        "model_hash": job.model_hash,
+        "data_hash": job.data_hash,
+        "records": len(job.records),
+        "samples": len(survey.lengths),
+        "dropped": [sample.model_dump() for sample in survey.dropped],
+        "tokens": {"longest": max(survey.lengths.values()), "total": sum(survey.lengths.values())},
+        "parameters": parameter_table(trainer.model),
+        "pixel_change": trainer.pixel_change,
+        "steps": trainer.state.global_step,
+        "resumed_step": resumed,
+        "loss": {"first": losses[0], "last": losses[-1]},
+        "versions": _versions(),
+    }
+
+
+def _survey(job: _Job, collator: Any) -> Any:
+    from videopath_hf.training.samples import DroppedSample, Survey, check_dropped, survey_samples
+
+    def work() -> dict[str, Any]:
+        survey = survey_samples(job.records, collator, job.recipe.optimisation.workers)
+        return {"lengths": survey.lengths, "dropped": [sample.model_dump() for sample in survey.dropped]}
+
+    key = content_hash(job.recipe.settings_hash(), job.data_hash, job.model_hash)
+    found = Steps(job.out / ".steps").run("survey", key, work)
+    survey = Survey(found["lengths"], [DroppedSample(**sample) for sample in found["dropped"]])
+    check_dropped(survey, job.recipe.data.max_dropped)
+    return survey
+
+
+def _run_trainer(trainer: Any, checkpoint: Path | None) -> None:
+    from videopath_hf.training.callbacks import StepBar
+
+    if checkpoint is not None:
+        state = read_json(checkpoint / "trainer_state.json")
+        if state["global_step"] >= state["max_steps"]:  # killed between its last step and its end
+            trainer._load_from_checkpoint(str(checkpoint))
+            trainer.state.global_step = state["global_step"]
+            trainer.pixel_change = trainer.check_pixels()
+            return
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    finally:
+        for callback in trainer.callback_handler.callbacks:
+            if isinstance(callback, StepBar):
+                callback.close()
+
+
+def _save(trainer: Any, job: _Job) -> None:
+    """Write what the stage is for: the checkpoint, or the adapter and the merged model."""
+    from videopath_hf.training.merge import merge_adapter, save_adapter
+
+    trainer.accelerator.wait_for_everyone()
+    if job.recipe.trainable.language_model != "lora":
+        trainer.save_model(str(job.out / ".model"))
+        if is_main():
+            # The configuration comes last: without it, no half-written folder passes for a checkpoint.
+            for path in sorted((job.out / ".model").iterdir(), key=lambda path: path.name == "config.json"):
+                path.replace(job.out / path.name)
+            (job.out / ".model").rmdir()
+        return
+    if is_main():
+        shutil.rmtree(job.out / MERGED, ignore_errors=True)  # a kill may have come right after the merge
+        with atomic_dir(job.out / ADAPTER) as folder:
+            save_adapter(trainer.model, folder, job.model)
+        merge_adapter(job.out / ADAPTER, job.out / MERGED)
+
+
+def _versions() -> dict[str, str]:
+    names = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
+    return {"videopath_hf": __version__, **{name: version(name) for name in names}}

@@ -111,7 +111,7 @@ def test_a_frame_out_of_range_is_an_error(clip: Path, index: int) -> None:
 
 
 def test_an_unknown_backend_is_refused(clip: Path) -> None:
-    with pytest.raises(ValueError, match="backend must be 'pyav' or 'decord'"):
+    with pytest.raises(ValueError, match="backend must be one of pyav, decord, torchcodec, auto, not 'opencv'"):
         read_frames(clip, [0], "opencv")  # type: ignore[arg-type]
 
 

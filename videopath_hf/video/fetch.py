@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
+from typing import BinaryIO
 
 from videopath_hf.video.container import VideoError, reason
 
@@ -35,7 +36,8 @@ def local_video(video: str | Path | bytes) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="videopath_") as folder:
         path = Path(folder) / "video"
         if isinstance(video, str):
-            _download(video, path)
+            with path.open("wb") as file:
+                download(video, file)
         else:
             path.write_bytes(bytes(video))
         try:
@@ -45,26 +47,28 @@ def local_video(video: str | Path | bytes) -> Iterator[Path]:
             raise VideoError(str(error).replace(f"video {path}", name).replace(str(path), name)) from None
 
 
-def _download(address: str, path: Path) -> None:
+def download(address: str, file: BinaryIO, what: str = "video") -> None:
+    """Write what a web address or a `data:` address in base64 holds into an open file.
+
+    Raises:
+        VideoError: if it cannot be had; the message calls it `what`.
+    """
     if address.startswith("data:"):
-        header, _, body = address.partition(",")
         try:
-            path.write_bytes(base64.b64decode(body, validate=True) if header.endswith(";base64") else body.encode())
+            file.write(base64.b64decode(address.partition(",")[2], validate=True))
         except binascii.Error as error:
-            raise VideoError(f"the video in {_shorten(address)} is not valid base64 ({error})") from None
+            raise VideoError(f"{what} {_shorten(address)} is not valid base64 ({error})") from None
         return
     try:
-        with urllib.request.urlopen(address, timeout=_TIMEOUT) as answer, path.open("wb") as file:
+        with urllib.request.urlopen(address, timeout=_TIMEOUT) as answer:
             shutil.copyfileobj(answer, file)
     except urllib.error.HTTPError as error:
-        raise VideoError(
-            f"video {_shorten(address)} cannot be fetched: the server answers {error.code} {error.reason}"
-        ) from None
-    except (urllib.error.URLError, OSError, HTTPException, ValueError) as error:
-        why = getattr(error, "reason", None)
-        raise VideoError(
-            f"video {_shorten(address)} cannot be fetched: {why if isinstance(why, str) else reason(why or error)}"
-        ) from None
+        why = f"the server answers {error.code} {error.reason}"
+        raise VideoError(f"{what} {_shorten(address)} cannot be fetched: {why}") from None
+    except (OSError, HTTPException, ValueError) as error:
+        inner = getattr(error, "reason", error)
+        why = reason(inner) if isinstance(inner, Exception) else str(inner)
+        raise VideoError(f"{what} {_shorten(address)} cannot be fetched: {why}") from None
 
 
 def _shorten(address: str) -> str:

@@ -16,7 +16,7 @@ from videopath_hf.video.fetch import download, is_address
 
 from .configuration_videopath_llava import VideoPathLlavaConfig
 from .packing_videopath_llava import Layout, num_image_tokens, num_tiles, num_video_tokens, parse_pinpoints
-from .video_processing_videopath_llava import flatten_videos, is_video
+from .video_processing_videopath_llava import check_choices, flatten_videos, is_video
 
 
 class VideoPathLlavaProcessor(LlavaOnevisionProcessor):
@@ -148,6 +148,7 @@ class VideoPathLlavaProcessor(LlavaOnevisionProcessor):
         self, images: Any = None, text: Any = None, videos: Any = None, audio: Any = None, **kwargs: Any
     ) -> tuple[Any, Any, Any, Any]:
         """Arrange images and videos by sample, so that a wrong number of them can be told of its sample."""
+        check_choices({**kwargs, **(kwargs.get("videos_kwargs") or {})})
         images, text, videos, audio = super().prepare_inputs_layout(
             images=_read_images(images), text=text, videos=videos, audio=audio, **kwargs
         )

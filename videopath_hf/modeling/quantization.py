@@ -7,7 +7,7 @@ from transformers import BitsAndBytesConfig
 
 from videopath_hf.errors import UserError
 
-FULL_PRECISION = ("vision_tower", "multi_modal_projector", "lm_head")
+FULL_PRECISION = ("model.vision_tower", "model.multi_modal_projector", "lm_head")
 """What keeps its precision: pictures lose most by rounding, and these are a small part of the weights."""
 
 

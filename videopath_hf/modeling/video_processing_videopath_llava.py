@@ -1,7 +1,7 @@
 """Videos to pixel values: frames chosen and decoded by this package, resized bitwise as the published code does."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -98,9 +98,7 @@ class VideoPathLlavaVideoProcessor(LlavaOnevisionVideoProcessor):
         """Pixel values of one video or a list of videos; the keyword arguments override the processor's own."""
         if kwargs.pop("do_sample_frames", self.do_sample_frames) is False:
             kwargs.update(num_frames=sys.maxsize, sampling="uniform", fps=None)
-        for name, accepted in (("sampling", get_args(Sampling)), ("decoder", get_args(Decoder))):
-            if kwargs.get(name) not in (None, *accepted):
-                raise ValueError(f"{name} is {kwargs[name]!r}; accepted are {', '.join(accepted)}")
+        check_choices(kwargs)
         return super().preprocess(videos, do_sample_frames=True, **kwargs)
 
     def _validate_preprocess_kwargs(self, **kwargs: Any) -> None:
@@ -245,6 +243,18 @@ class VideoPathLlavaVideoProcessor(LlavaOnevisionVideoProcessor):
             "video_num_frames": np.array([len(value) for value in values]),
         }
         return BatchFeature(data=data, tensor_type=return_tensors)
+
+
+def check_choices(options: Mapping[str, Any]) -> None:
+    """Raise `ValueError` for a way of choosing or decoding frames that there is not, naming those that there are."""
+    for name, accepted in (("sampling", get_args(Sampling)), ("decoder", get_args(Decoder))):
+        if options.get(name) not in (None, *accepted):
+            raise ValueError(f"{name} is {options[name]!r}; accepted are {', '.join(accepted)}")
+    frames, fps = options.get("num_frames"), options.get("fps")
+    if isinstance(frames, int) and frames < 1:
+        raise ValueError(f"num_frames is {frames}; at least 1 is needed")
+    if isinstance(fps, (int, float)) and not fps > 0:
+        raise ValueError(f"fps is {fps}; it must be above 0")
 
 
 def is_video(value: Any) -> bool:

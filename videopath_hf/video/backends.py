@@ -135,17 +135,27 @@ def read_decord(path: Path, index: FrameIndex, numbers: list[int]) -> Pictures:
     """Read frames by ascending number with decord, which the published implementation uses."""
     import decord
 
-    _check_upright(path, "decord")
+    codec = _check_upright(path, "decord")
     try:
         reader = decord.VideoReader(str(path))
         if len(reader) != len(index.times):
             raise _other_count(path, "decord", len(reader), len(index.times))
-        batch = reader.get_batch(numbers)
+        if codec == "hevc":  # after a seek into an open group of pictures it counts one frame too few
+            pictures: Pictures = np.stack(list(_one_by_one(reader, numbers)))
+        else:
+            pictures = reader.get_batch(numbers).asnumpy()
     except (RuntimeError, decord.DECORDError) as error:
         why = reason(error).rpartition("check failed: ")[2]  # before it stand decord's own source lines
         raise VideoError(f"{path} cannot be decoded by decord ({why}); use backend='pyav'") from None
-    pictures: Pictures = batch.asnumpy()
     return pictures
+
+
+def _one_by_one(reader: Any, numbers: list[int]) -> Iterator[Pictures]:
+    wanted = set(numbers)
+    for number in range(numbers[-1] + 1):
+        frame = reader.next()
+        if number in wanted:
+            yield frame.asnumpy()
 
 
 def read_torchcodec(path: Path, index: FrameIndex, numbers: list[int]) -> Pictures:
@@ -164,13 +174,15 @@ def read_torchcodec(path: Path, index: FrameIndex, numbers: list[int]) -> Pictur
     return pictures
 
 
-def _check_upright(path: Path, backend: str) -> None:
+def _check_upright(path: Path, backend: str) -> str:
+    """The codec's name; raises `VideoError` for a video whose frames are not what is shown."""
     with open_video(path) as source:
         first = next(decode(source))
         if Geometry.of(first, source.stream) != Geometry(first.width, first.height):
             raise VideoError(
                 f"{path} is shown turned or with oblong pixels, which {backend} ignores; use backend='pyav'"
             )
+        return str(source.stream.codec_context.name)
 
 
 def _other_count(path: Path, backend: str, seen: int, decodable: int) -> VideoError:

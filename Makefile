@@ -20,6 +20,7 @@ quality: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/decode.py
+	$(BIN)/python benchmarks/inference.py
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -27,17 +27,27 @@ def clip(dataset: Path) -> Path:
 
 
 def inputs_of(answerer: Answerer, monkeypatch: pytest.MonkeyPatch, *args: Any, **kwargs: Any) -> dict[str, Any]:
-    """What the model is given for a question."""
+    """What the model is given for a question asked afresh."""
     seen: dict[str, Any] = {}
-    generate = answerer.model.generate
+    base, generate = answerer.model.model, answerer.model.generate
+    encode = {"pixel_values": base.get_image_features, "pixel_values_videos": base.get_video_features}
 
-    def spy(**inputs: Any) -> Any:
+    def spy_on(name: str) -> Any:
+        def spy(*pixels: Any, **named: Any) -> Any:
+            seen[name] = named[name] if named else pixels[0]
+            return encode[name](*pixels, **named)
+
+        return spy
+
+    def spy_generate(**inputs: Any) -> Any:
         seen.update(inputs)
         return generate(**inputs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(answerer.model, "generate", spy)
-        answerer.ask(*args, **kwargs, max_new_tokens=1)
+        patch.setattr(base, "get_image_features", spy_on("pixel_values"))
+        patch.setattr(base, "get_video_features", spy_on("pixel_values_videos"))
+        patch.setattr(answerer.model, "generate", spy_generate)
+        Answerer(answerer.model, answerer.processor, "tiny").ask(*args, **kwargs, max_new_tokens=1)
     return seen
 
 
@@ -45,7 +55,7 @@ def test_an_answer_says_how_it_came_to_be(answerer: Answerer, clip: Path) -> Non
     answer = answerer.ask([clip], "Which diagnosis?", id="r1", max_new_tokens=5, reference_diagnosis="x")
     assert answer.frame_times == [0.0, 0.5, 1.0, 1.5]
     assert 1 <= answer.tokens <= 5
-    assert set(answer.seconds) == {"decode", "preprocess", "generate"}
+    assert tuple(answer.seconds) == ("decode", "preprocess", "vision", "prefill", "generate")
     assert all(value >= 0 for value in answer.seconds.values())
     assert (answer.id, answer.model, answer.media, answer.frames_zeroed) == ("r1", "tiny", [str(clip)], False)
     assert answer.reference_diagnosis == "x"
@@ -78,8 +88,8 @@ def test_the_model_is_given_what_the_processor_makes_of_the_file(
         return_dict=True,
         return_tensors="pt",
     )
-    for name, value in expected.items():
-        assert torch.equal(seen[name], value), name
+    for name in ("input_ids", "attention_mask", "pixel_values_videos"):
+        assert torch.equal(seen[name], expected[name]), name
     assert seen["do_sample"] is False
 
 
@@ -129,3 +139,30 @@ def test_media_that_cannot_be_read_are_named(answerer: Answerer, tmp_path: Path)
         (tmp_path / name).write_text("text")
         with pytest.raises(UserError, match=name):
             answerer.ask([tmp_path / name], "What?")
+
+
+def test_questions_about_the_same_media_pay_for_looking_once(answerer: Answerer, clip: Path) -> None:
+    fresh = Answerer(answerer.model, answerer.processor, "tiny")
+    first, second = (fresh.ask([clip], question, max_new_tokens=4) for question in ("Which organ?", "Any necrosis?"))
+    assert first.seconds["decode"] > 0 and first.seconds["vision"] > 0
+    assert second.seconds["decode"] == second.seconds["vision"] == 0
+    again = Answerer(answerer.model, answerer.processor, "tiny").ask([clip], "Any necrosis?", max_new_tokens=4)
+    assert again.seconds["decode"] > 0
+    assert (again.answer, again.frame_times) == (second.answer, second.frame_times)
+
+
+def test_a_file_written_anew_and_other_frames_are_looked_at_again(answerer: Answerer, tmp_path: Path) -> None:
+    fresh = Answerer(answerer.model, answerer.processor, "tiny")
+    for frames in (4, 6):
+        write_clip(tmp_path / "clip.mp4", [np.full((32, 32, 3), number, np.uint8) for number in range(frames)], 2.0)
+        assert len(fresh.ask([tmp_path / "clip.mp4"], "What?", max_new_tokens=1).frame_times) == frames
+    fresh.processor.video_processor.num_frames = 3
+    try:
+        assert len(fresh.ask([tmp_path / "clip.mp4"], "What?", max_new_tokens=1).frame_times) == 3
+    finally:
+        fresh.processor.video_processor.num_frames = 32
+
+
+def test_a_placeholder_in_a_question_is_refused(answerer: Answerer, clip: Path) -> None:
+    with pytest.raises(UserError, match=r"holds the placeholder <\|video_pad\|>"):
+        answerer.ask([clip], "What is <|video_pad|>?")

@@ -44,7 +44,7 @@ def test_both_variants_are_answered_scored_and_written(
     assert result.variants["blind"].rougeL < 1
     assert {variant.coverage for variant in result.variants.values()} == {1.0}
     assert {variant.n for variant in result.variants.values()} == {2}
-    assert set(result.seconds) == {"decode", "preprocess", "generate", "score"}
+    assert set(result.seconds) == {"decode", "preprocess", "vision", "prefill", "generate", "score"}
     written = json.loads((tmp_path / "out" / "results.json").read_text())
     assert written["diagnosis_accuracy"] == {"full": 1.0, "blind": 0.5}
     records = read_instructions(dataset, ["video"], "test")

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from tests.modeling.conftest import assistant, encode, noise_frames, user
+from videopath_hf.modeling.session import VideoSession
 from videopath_hf.modeling.templates import PLAIN_TEMPLATE
 
 Loaded = tuple[Any, Any]
@@ -164,3 +166,54 @@ def test_options_survive_saving(loaded: Loaded, tmp_path: Path) -> None:
     assert again.chat_template == loaded[1].chat_template
     assert again.tokenizer.padding_side == "left"
     assert np.isclose(again.video_processor.num_frames, 32)
+
+
+def test_the_time_sentence_stands_between_the_video_and_the_question(
+    loaded: Loaded, make_clip: Callable[..., Path]
+) -> None:
+    processor = loaded[1]
+    with_times = encode(processor, [user(make_clip(25), "What is it?")], num_frames=3, time_sentence=True)
+    text = processor.decode(with_times["input_ids"][0])
+    assert text.count("<|video_pad|>") == 3 * 16 + 1
+    assert (
+        "<|video_pad|>\nThe video lasts for 2.50 seconds, and 3 frames are uniformly sampled from it. These frames "
+        "are located at 0.00s,1.20s,2.40s.Please answer the following questions related to this video.\nWhat is it?"
+    ) in text
+    without = processor.decode(encode(processor, [user(make_clip(25), "What is it?")], num_frames=3)["input_ids"][0])
+    assert "The video lasts" not in without
+
+
+def test_the_time_sentence_needs_the_times_of_frames(loaded: Loaded) -> None:
+    with pytest.raises(ValueError, match="frames given as pixels carry no time"):
+        encode(loaded[1], [user(noise_frames(3), "What?")], time_sentence=True)
+    known = {"total_num_frames": 3, "fps": 2.0}
+    inputs = encode(loaded[1], [user(noise_frames(3), "What?")], time_sentence=True, video_metadata=[[known]])
+    assert "lasts for 1.50 seconds, and 3 frames" in loaded[1].decode(inputs["input_ids"][0])
+
+
+@pytest.mark.needs_shared
+def test_the_time_sentence_is_the_published_one(loaded: Loaded, shared: Path) -> None:
+    golden = json.loads((shared / "parity" / "video" / "sampling.json").read_text(encoding="utf-8"))
+    compared = 0
+    for case in golden["files"]:
+        if "raises" in case or case["video_fps"] != 1:  # theirs names wrong times at other rates
+            continue
+        path = shared / "parity" / "video" / case["file"]
+        strategy = "uniform" if case["force_sample"] else "fps"
+        options = {"num_frames": case["frames_upbound"], "sampling": strategy, "time_sentence": True}
+        text = loaded[1].decode(encode(loaded[1], [user(path, "What?")], **options)["input_ids"][0])
+        assert f"<|video_pad|>\n{case['time_instruction']}\nWhat?" in text
+        compared += 1
+    assert compared
+
+
+def test_a_session_says_the_times_too(loaded: Loaded, make_clip: Callable[..., Path]) -> None:
+    model, processor = loaded
+    processor.video_processor.time_sentence = True
+    try:
+        session = VideoSession(model, processor, [make_clip(25)])
+        whole = encode(processor, [user(make_clip(25), "What is it?")])["input_ids"][0].tolist()
+    finally:
+        processor.video_processor.time_sentence = False
+    assert session.prompt_ids("What is it?") == whole
+    assert "The video lasts for 2.50 seconds" in processor.decode(whole)

@@ -8,8 +8,10 @@ import pytest
 from tests.video.conftest import number_of, numbered
 from videopath_hf.errors import UserError
 from videopath_hf.samples import lecture_path
+from videopath_hf.video.backends import _split, choose_backend, unusable
+from videopath_hf.video.container import decode, open_video
 from videopath_hf.video.decode import iter_frames, read_frames
-from videopath_hf.video.frame_index import frame_index
+from videopath_hf.video.frame_index import FrameIndex, frame_index
 from videopath_hf.video.probe import VideoError, probe
 
 
@@ -111,7 +113,7 @@ def test_a_frame_out_of_range_is_an_error(clip: Path, index: int) -> None:
 
 
 def test_an_unknown_backend_is_refused(clip: Path) -> None:
-    with pytest.raises(ValueError, match="backend must be 'pyav' or 'decord'"):
+    with pytest.raises(ValueError, match="backend must be one of pyav, decord, torchcodec, auto, not 'opencv'"):
         read_frames(clip, [0], "opencv")  # type: ignore[arg-type]
 
 
@@ -160,3 +162,99 @@ def test_a_video_without_time_stamps_is_read_by_counting(long_gop_clip: Path, tm
                 target.mux(packet)
     assert frame_index(raw).pts is None
     assert [number_of(frame) for frame in read_frames(raw, [200, 5])] == [200, 5]
+
+
+@pytest.mark.parametrize("readers", [1, 2, 3, 4])
+def test_any_number_of_readers_reads_the_same(
+    long_gop_clip: Path, uneven_clip: Path, monkeypatch: pytest.MonkeyPatch, readers: int
+) -> None:
+    monkeypatch.setattr("videopath_hf.video.backends.cpus", lambda: readers)
+    for path, total in ((long_gop_clip, 240), (uneven_clip, 6)):
+        whole = np.stack([frame.image for frame in iter_frames(path)])
+        for step in (1, 3, 7, 41):
+            wanted = list(range(0, total, step))
+            assert np.array_equal(read_frames(path, wanted), whole[wanted])
+
+
+def test_readers_share_a_video_between_keyframes() -> None:
+    index = FrameIndex(np.arange(400), np.arange(400) / 25, np.arange(0, 400, 100))
+    parts = _split(index, list(range(0, 400, 10)), 3)
+    assert [number for part in parts for number in part] == list(range(0, 400, 10))
+    assert all(part[0] % 100 == 0 for part in parts)
+    assert [len(part) for part in parts] in ([10, 20, 10], [20, 10, 10], [10, 10, 20])
+    assert _split(index, [5, 7], 4) == [[5, 7]]
+
+
+def test_frames_nobody_refers_to_are_left_out_unless_wanted(long_gop_clip: Path) -> None:
+    index = frame_index(long_gop_clip)
+    assert index.pts is not None
+    with open_video(long_gop_clip) as source:
+        came = [int(frame.pts or 0) for frame in decode(source, wanted={int(index.pts[101])})]
+    assert int(index.pts[101]) in came
+    assert len(came) < 0.8 * len(index.times)
+
+
+def test_pictures_are_transformed_as_they_come(long_gop_clip: Path) -> None:
+    whole = read_frames(long_gop_clip, [3, 90, 200])
+    for backend in ("pyav", "decord"):
+        flipped = read_frames(long_gop_clip, [200, 3, 90], backend, lambda image: image[:, ::-1])  # type: ignore[arg-type]
+        assert np.array_equal(flipped, whole[[2, 0, 1], :, ::-1])
+
+
+def _encode(path: Path, codec: str) -> Path:
+    """40 numbered frames with a keyframe every 12; x264 and x265 are told to show frames across keyframes."""
+    options = {"libx264": {"x264-params": "open-gop=1:keyint=12:bframes=3"}, "libsvtav1": {"preset": "8"}}
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10, options=options.get(codec, {}))
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = 96, 72, "yuv420p", 12
+        for image in numbered(40):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("backend", ["decord", "torchcodec"])
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "libvpx-vp9", "libsvtav1"])
+def test_all_decoders_give_the_same_frames(tmp_path: Path, codec: str, backend: str) -> None:
+    fault = unusable(backend)
+    if fault is not None:
+        pytest.skip(fault)
+    path = _encode(tmp_path / "clip.mp4", codec)
+    wanted = [0, 1, 13, 25, 39]
+    expected = read_frames(path, wanted)
+    if (codec, backend) == ("libsvtav1", "decord"):
+        with pytest.raises(VideoError, match="decord"):
+            read_frames(path, wanted, backend)  # decord's own FFmpeg has no AV1 decoder
+        return
+    assert np.array_equal(read_frames(path, wanted, backend), expected)
+
+
+@pytest.mark.parametrize("codec", ["libx265", "libvpx-vp9", "libsvtav1"])
+def test_other_codecs_are_read_exactly(tmp_path: Path, codec: str) -> None:
+    path = _encode(tmp_path / "clip.mp4", codec)
+    whole = np.stack([frame.image for frame in iter_frames(path)])
+    assert len(whole) == 40
+    assert np.array_equal(read_frames(path, [1, 14, 26, 39]), whole[[1, 14, 26, 39]])
+
+
+@pytest.mark.needs_shared
+@pytest.mark.parametrize("backend", ["decord", "torchcodec"])
+def test_all_decoders_give_the_same_frames_of_a_real_lecture(shared: Path, backend: str) -> None:
+    fault = unusable(backend)
+    if fault is not None:
+        pytest.skip(fault)
+    path = shared / "lectures" / "dev" / "lecture.mp4"
+    wanted = [0, 99, 100, 777, 1500, 2000]
+    assert np.array_equal(read_frames(path, wanted, backend), read_frames(path, wanted))  # type: ignore[arg-type]
+
+
+def test_a_decoder_that_does_not_work_is_named_with_the_reason(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchcodec", None)
+    with pytest.raises(UserError, match=r"decoder 'torchcodec' cannot be used: .*or choose 'pyav'"):
+        read_frames(clip, [0], "torchcodec")
+
+
+def test_auto_takes_the_first_decoder_that_works(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert choose_backend("auto") == "pyav"
+    monkeypatch.setattr("videopath_hf.video.backends.unusable", lambda name: None if name == "decord" else "broken")
+    assert choose_backend("auto") == "decord"

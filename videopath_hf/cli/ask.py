@@ -1,28 +1,60 @@
 """`videopath ask`: questions about a clip, answered with a description and a diagnosis."""
 
-from pathlib import Path
+from enum import Enum
 from typing import Annotated
 
 import typer
 
 from videopath_hf.cli.options import JsonOption
+from videopath_hf.errors import UserError
 
 EXAMPLE = 'Example: videopath ask clip.mp4 -q "What is the diagnosis?" --model merged'
 
 
+class Sampling(str, Enum):
+    """How frames are chosen."""
+
+    uniform = "uniform"
+    fps = "fps"
+
+
 def ask(
-    media: Annotated[list[Path], typer.Argument(metavar="MEDIA", help="Video or image files, all shown at once.")],
-    question: Annotated[list[str], typer.Option("--question", "-q", help="What to ask. Repeatable.")],
+    media: Annotated[
+        list[str], typer.Argument(metavar="MEDIA...", help="Video or image files or web addresses, all shown at once.")
+    ],
     model: Annotated[str, typer.Option("--model", "-m", help="Checkpoint folder or Hub id.")],
-    frames: Annotated[int, typer.Option(help="Frames taken from each video, evenly spaced.", min=1)] = 32,
+    question: Annotated[
+        list[str] | None,
+        typer.Option("--question", "-q", help="What to ask. Repeatable; the best diagnosis is asked for if omitted."),
+    ] = None,
+    frames: Annotated[int, typer.Option(help="Most frames taken from each video.", min=1)] = 32,
+    sampling: Annotated[
+        Sampling, typer.Option(help="Frames evenly spaced (uniform), or one a second as long as they are few (fps).")
+    ] = Sampling.uniform,
     max_new_tokens: Annotated[int, typer.Option(help="Longest answer, in tokens.", min=1)] = 1024,
+    stream: Annotated[bool, typer.Option("--stream", help="Print each answer while it is generated.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Ask a model about videos or images.
 
-    It answers with a description, then the diagnosis. Research software, never advice for care.
+    It answers with a description, then the diagnosis. Several questions share the work of looking at the media.
+    Research software, never advice for care.
     """
-    from videopath_hf.serving.ask import answer_questions, print_answers
+    if stream and as_json:
+        raise UserError("--stream prints words as they come and --json one object at the end; give one of them")
+    from videopath_hf import RESEARCH_NOTICE
+    from videopath_hf.serving.ask import DEFAULT_QUESTION, Printer, answer_questions, print_answers
 
-    answers = answer_questions(media, question, model, frames=frames, max_new_tokens=max_new_tokens)
-    print_answers(answers, as_json)
+    answers = answer_questions(
+        media,
+        question or [DEFAULT_QUESTION],
+        model,
+        frames=frames,
+        sampling=sampling.value,
+        max_new_tokens=max_new_tokens,
+        printer=Printer() if stream else None,
+    )
+    if stream:
+        typer.echo(RESEARCH_NOTICE)
+    else:
+        print_answers(answers, as_json)

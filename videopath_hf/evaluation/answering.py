@@ -1,24 +1,17 @@
 """One question to one model, and everything about how the answer came to be."""
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from PIL import Image, UnidentifiedImageError
-
 from videopath_hf.errors import UserError
 from videopath_hf.instructions.answers import parse_answer
+from videopath_hf.modeling.session import VideoSession
 from videopath_hf.records import Answer
-from videopath_hf.video.sampling import sample_video
 
 if TYPE_CHECKING:
     from videopath_hf.modeling.modeling_videopath_llava import VideoPathLlavaForConditionalGeneration
     from videopath_hf.modeling.processing_videopath_llava import VideoPathLlavaProcessor
-
-IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 
 class Answerer:
@@ -36,10 +29,11 @@ class Answerer:
         self.model = model
         self.processor = processor
         self.name = name
+        self._last: tuple[Any, VideoSession] | None = None
 
     def ask(
         self,
-        media: Sequence[Path],
+        media: Sequence[str | Path],
         question: str,
         *,
         id: str = "",
@@ -47,11 +41,15 @@ class Answerer:
         max_new_tokens: int = 1024,
         reference: str | None = None,
         reference_diagnosis: str | None = None,
+        on_text: Callable[[str], None] | None = None,
     ) -> Answer:
         """Ask one question about media, greedily decoded.
 
+        Questions about the same media, one after the other, share a [`VideoSession`].
+
         Args:
-            media (`Sequence[Path]`): videos and images (told apart by suffix), shown before the question, in order.
+            media (`Sequence[str | Path]`): files and web addresses of videos and images (told apart by suffix), shown
+                before the question, in order.
             question (`str`): the question.
             id (`str`, *optional*): id of the record, for the answer.
             zero_frames (`bool`, defaults to `False`): show as many black pictures of the same size in their place:
@@ -59,32 +57,21 @@ class Answerer:
             max_new_tokens (`int`, defaults to 1024): longest answer; the paper's setting.
             reference (`str`, *optional*): the right answer, kept beside the model's.
             reference_diagnosis (`str`, *optional*): the right diagnosis.
+            on_text (`Callable[[str], None]`, *optional*): given the answer piece by piece as it is generated.
 
         Returns:
-            `Answer`: with the seconds in the video of every frame shown, tokens generated and seconds by step.
+            `Answer`: with the seconds in the video of every frame shown, tokens generated and seconds by step; a step
+            that an earlier question about the same media has paid for costs 0.
 
         Raises:
-            UserError: a medium is missing or cannot be decoded.
+            UserError: a medium is missing or cannot be decoded, or the question holds a placeholder.
         """
-        start = time.perf_counter()
-        blocks, times = self._load(media, zero_frames)
-        loaded = time.perf_counter()
-        messages = [{"role": "user", "content": [*blocks, {"type": "text", "text": question}]}]
-        inputs = self.processor.apply_chat_template(
-            messages,
-            tokenize=True,
-            add_generation_prompt=True,
-            return_dict=True,
-            return_tensors="pt",
-            processor_kwargs={"do_sample_frames": False},
-        ).to(self.model.device, dtype=self.model.dtype)
-        prepared = time.perf_counter()
-        with torch.inference_mode():
-            output = self.model.generate(**inputs, do_sample=False, max_new_tokens=max_new_tokens)
-        tokens = output[0, inputs["input_ids"].shape[1] :]
-        text = self.processor.decode(tokens, skip_special_tokens=True).strip()
-        done = time.perf_counter()
-        steps = {"decode": loaded - start, "preprocess": prepared - loaded, "generate": done - prepared}
+        session = self._session(media, zero_frames)
+        try:
+            reply = session.ask(question, max_new_tokens, on_text)
+        except ValueError as error:
+            raise UserError(f"the question cannot be asked: {error}") from None
+        text = reply.text
         parsed = parse_answer(text)
         return Answer(
             id=id,
@@ -95,39 +82,33 @@ class Answerer:
             reference=reference,
             reference_diagnosis=reference_diagnosis,
             media=[str(path) for path in media],
-            frame_times=times,
+            frame_times=session.frame_times,
             frames_zeroed=zero_frames,
             model=self.name,
             revision=getattr(self.model.config, "_commit_hash", None),
-            tokens=len(tokens),
-            seconds={name: round(seconds, 4) for name, seconds in steps.items()},
+            tokens=len(reply.tokens),
+            seconds=reply.seconds,
         )
 
-    def _load(self, media: Sequence[Path], zero_frames: bool) -> tuple[list[dict[str, Any]], list[float]]:
-        """Content blocks with pixels, and the times of all video frames among them."""
-        blocks: list[dict[str, Any]] = []
-        times: list[float] = []
-        for path in media:
-            if path.suffix.lower() in IMAGE_SUFFIXES:
-                pixels = _read_image(path)
-                blocks.append({"type": "image", "image": _black(pixels) if zero_frames else pixels})
-                continue
-            video = self.processor.video_processor
-            sample = sample_video(path, video.num_frames, video.sampling, video.decoder, video.fps or 1.0)
-            blocks.append({"type": "video", "video": _black(sample.frames) if zero_frames else sample.frames})
-            times += [round(float(seconds), 3) for seconds in sample.times]
-        return blocks, times
+    def _session(self, media: Sequence[str | Path], blind: bool) -> VideoSession:
+        """The last session if it is about the same media, shown the same way, else a new one."""
+        video = self.processor.video_processor
+        shown = (video.num_frames, video.sampling, video.fps, video.decoder, video.time_sentence)
+        key = (tuple(_identity(medium) for medium in media), blind, shown)
+        if self._last is None or self._last[0] != key:
+            self._last = None  # frees its cache before the next one is made
+            try:
+                session = VideoSession(self.model, self.processor, media, blind)
+            except ValueError as error:
+                raise UserError(str(error)) from None
+            self._last = (key, session)
+        return self._last[1]
 
 
-def _read_image(path: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; give an image or video file") from None
-    except (UnidentifiedImageError, OSError) as error:
-        raise UserError(f"{path} cannot be read as an image: {' '.join(str(error).split())}") from None
-
-
-def _black(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    return np.zeros_like(pixels)
+def _identity(medium: str | Path) -> tuple[Any, ...]:
+    """What a medium is known by: a file that was written anew is another one."""
+    path = Path(medium)
+    if not path.is_file():
+        return (str(medium),)
+    stat = path.stat()
+    return str(medium), stat.st_size, stat.st_mtime_ns

@@ -1,18 +1,23 @@
 """Chat messages with text, images and videos to model inputs, every placeholder expanded to its exact tokens."""
 
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from transformers.image_utils import is_valid_image, load_image
 from transformers.models.auto.processing_auto import AutoProcessor
 from transformers.models.llava_onevision.processing_llava_onevision import LlavaOnevisionProcessor
 from transformers.processing_utils import MultiModalData
 
+from videopath_hf.video.container import VideoError
+from videopath_hf.video.fetch import download, is_address
+
 from .configuration_videopath_llava import VideoPathLlavaConfig
 from .packing_videopath_llava import Layout, num_image_tokens, num_tiles, num_video_tokens, parse_pinpoints
 from .remote_code_videopath_llava import PROCESSOR_CLASSES, CarriesCode
-from .video_processing_videopath_llava import flatten_videos, is_video
+from .video_processing_videopath_llava import check_choices, flatten_videos, is_video
 
 
 class VideoPathLlavaProcessor(CarriesCode, LlavaOnevisionProcessor):
@@ -121,10 +126,36 @@ class VideoPathLlavaProcessor(CarriesCode, LlavaOnevisionProcessor):
             pool_stride=self.video_pool_stride,
         )
 
+    def read_images(self, images: list[Any]) -> list[Any]:
+        """Images given by path, address or content opened, others as they are.
+
+        Raises:
+            ValueError: for one that cannot be read; it is named.
+        """
+        read: list[Any] = _read_images(images)
+        return read
+
+    def process_media(
+        self, images: list[Any], videos: list[Any], video_metadata: list[Any]
+    ) -> tuple[dict[str, Any], list[str], list[str]]:
+        """Model inputs of images and already sampled videos, and the text that stands for each in a prompt."""
+        inputs: dict[str, Any] = {}
+        image_texts: list[str] = []
+        video_texts: list[str] = []
+        if images:
+            processed, image_texts = self._process_images(images, return_tensors="pt")
+            inputs.update(processed)
+        if videos:
+            options = {"do_sample_frames": False, "video_metadata": video_metadata, "return_tensors": "pt"}
+            processed, video_texts = self._process_videos(videos, **options)
+            inputs.update({name: value for name, value in processed.items() if name != "video_metadata"})
+        return inputs, image_texts, video_texts
+
     def prepare_inputs_layout(
         self, images: Any = None, text: Any = None, videos: Any = None, audio: Any = None, **kwargs: Any
     ) -> tuple[Any, Any, Any, Any]:
         """Arrange images and videos by sample, so that a wrong number of them can be told of its sample."""
+        check_choices({**kwargs, **(kwargs.get("videos_kwargs") or {})})
         images, text, videos, audio = super().prepare_inputs_layout(
             images=_read_images(images), text=text, videos=videos, audio=audio, **kwargs
         )
@@ -163,8 +194,14 @@ class VideoPathLlavaProcessor(CarriesCode, LlavaOnevisionProcessor):
 
     def _process_videos(self, videos: Any, **kwargs: Any) -> tuple[Any, list[str]]:
         flat = flatten_videos(videos)
-        processed = self.video_processor(flat, **kwargs)
-        return processed, [self.replace_video_token(processed, index) for index in range(len(flat))]
+        said = kwargs.get("time_sentence")
+        says_times = self.video_processor.time_sentence if said is None else said
+        processed = self.video_processor(flat, **{**kwargs, "return_metadata": True})
+        replacements = [self.replace_video_token(processed, index) for index in range(len(flat))]
+        if says_times:
+            sentences = [time_sentence(known) for known in processed["video_metadata"]]
+            replacements = ["\n".join(pair) for pair in zip(replacements, sentences, strict=True)]
+        return processed, replacements
 
     def replace_image_token(self, image_inputs: Any, image_idx: int, **kwargs: Any) -> str:
         """The placeholder of one processed image, as often as it has tokens."""
@@ -205,17 +242,60 @@ def _flatten_images(images: Any) -> list[Any]:
     return [images]
 
 
+def time_sentence(metadata: Any) -> str:
+    """What a prompt says about the times of a video's frames, in the words LLaVA-Video (Apache-2.0) was trained with.
+
+    Raises:
+        ValueError: for a video whose frames per second are not known.
+    """
+    if not metadata.fps:
+        raise ValueError("frames given as pixels carry no time: pass video_metadata with fps for the time sentence")
+    times = metadata.timestamps
+    seconds = metadata.duration or metadata.total_num_frames / metadata.fps
+    places = ",".join(f"{time:.2f}s" for time in times)
+    return (
+        f"The video lasts for {seconds:.2f} seconds, and {len(times)} frames are uniformly sampled from it. These "
+        f"frames are located at {places}.Please answer the following questions related to this video."
+    )
+
+
 def _read_images(images: Any) -> Any:
-    """Image files of a nested list opened, everything else as it is."""
+    """Image files, addresses and files' contents of a nested list opened, everything else as it is.
+
+    Raises:
+        ValueError: for one that cannot be read; it is named.
+    """
     if isinstance(images, (list, tuple)):
         return [_read_images(image) for image in images]
-    if not isinstance(images, Path) and not (isinstance(images, str) and _is_path(images)):
+    if isinstance(images, (bytes, bytearray, memoryview)):
+        return _open_image(f"given as {len(images)} bytes", io.BytesIO(images))
+    if isinstance(images, Path) or (isinstance(images, str) and _is_path(images)):
+        path = Path(images)
+        if not path.exists():
+            raise ValueError(f"image {images} cannot be read: it does not exist")
+        return _open_image(str(images), path)
+    if not isinstance(images, str):
         return images
+    if not is_address(images):
+        images = f"data:;base64,{images}"
+    file = io.BytesIO()
     try:
-        return load_image(str(images))
-    except (OSError, ValueError) as error:
-        reason = "it does not exist" if not Path(images).exists() else " ".join(str(error).split())
-        raise ValueError(f"image {images} cannot be read: {reason}") from None
+        download(images, file, "image")
+    except VideoError as error:
+        raise ValueError(str(error)) from None
+    file.seek(0)
+    return _open_image(images[:80], file)
+
+
+def _open_image(name: str, file: Path | io.BytesIO) -> Image.Image:
+    try:
+        return load_image(Image.open(file))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"image {name} cannot be read: {_first_words(error)}") from None
+
+
+def _first_words(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _is_path(text: str) -> bool:

@@ -1,11 +1,12 @@
 """Videos to pixel values: frames chosen and decoded by this package, resized bitwise as the published code does."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -18,7 +19,9 @@ from transformers.processing_utils import VideosKwargs
 from transformers.utils import TensorType
 from transformers.video_utils import VideoMetadata
 
+from videopath_hf.video.backends import choose_backend, cpus
 from videopath_hf.video.decode import read_frames
+from videopath_hf.video.fetch import local_video
 from videopath_hf.video.frame_index import frame_index
 from videopath_hf.video.sampling import sample_indices
 
@@ -34,6 +37,8 @@ from .image_processing_videopath_llava import (
 from .remote_code_videopath_llava import PROCESSOR_CLASSES, CarriesCode
 
 Indices = np.ndarray[Any, np.dtype[np.int64]]
+Sampling = Literal["uniform", "fps"]
+Decoder = Literal["pyav", "decord", "torchcodec", "auto"]
 
 
 @dataclass
@@ -58,21 +63,26 @@ class VideoPathLlavaVideoProcessorKwargs(VideosKwargs, total=False):  # type: ig
         `"uniform"`: `num_frames` evenly spaced frames; `"fps"`: `fps` frames a second (1 by default), and evenly
         spaced ones where these are more than `num_frames`. Giving `fps` chooses `"fps"`.
     decoder (`str`, *optional*):
-        `"pyav"` or `"decord"`.
+        `"pyav"`, `"decord"`, `"torchcodec"`, or `"auto"` for the first that works on the machine; all give the same.
+    time_sentence (`bool`, *optional*):
+        Whether the text says, after each video, how long it is and at which times its frames stand, in the words that
+        LLaVA-Video and the published implementation use.
     """
 
-    sampling: Literal["uniform", "fps"] | None
-    decoder: Literal["pyav", "decord"] | None
+    sampling: Sampling | None
+    decoder: Decoder | None
+    time_sentence: bool | None
 
 
 class VideoPathLlavaVideoProcessor(CarriesCode, LlavaOnevisionVideoProcessor):
     r"""
     Takes `num_frames` frames (32) of each video, all of a shorter one, and resizes each with PIL's bicubic filter.
 
-    Videos are paths, uint8 arrays or tensors [F, H, W, 3] (or [F, 3, H, W]), or lists of PIL images or arrays;
-    `do_sample_frames=False` takes all frames of each. Returned are `pixel_values_videos` float32
-    [videos, frames, 3, S, S] (zero frames fill up), `video_num_frames` [videos] and, with `return_metadata=True`,
-    `video_metadata`: a [`VideoPathVideoMetadata`] for each, with `frames_indices` and `timestamps`.
+    Videos are paths, web addresses, the bytes of a file, uint8 arrays or tensors [F, H, W, 3] (or [F, 3, H, W]), or
+    lists of PIL images or arrays; `do_sample_frames=False` takes all frames of each. Returned are
+    `pixel_values_videos` float32 [videos, frames, 3, S, S] (zero frames fill up), `video_num_frames` [videos] and,
+    with `return_metadata=True`, `video_metadata`: a [`VideoPathVideoMetadata`] for each, with `frames_indices` and
+    `timestamps`.
     """
 
     auto_classes = PROCESSOR_CLASSES
@@ -82,13 +92,15 @@ class VideoPathLlavaVideoProcessor(CarriesCode, LlavaOnevisionVideoProcessor):
     image_std = [0.5, 0.5, 0.5]  # noqa: RUF012
     do_sample_frames = True
     num_frames = 32
-    sampling: Literal["uniform", "fps"] = "uniform"
-    decoder: Literal["pyav", "decord"] = "pyav"
+    sampling: Sampling = "uniform"
+    decoder: Decoder = "pyav"
+    time_sentence = False
 
     def preprocess(self, videos: Any, **kwargs: Any) -> BatchFeature:
         """Pixel values of one video or a list of videos; the keyword arguments override the processor's own."""
         if kwargs.pop("do_sample_frames", self.do_sample_frames) is False:
             kwargs.update(num_frames=sys.maxsize, sampling="uniform", fps=None)
+        check_choices(kwargs)
         return super().preprocess(videos, do_sample_frames=True, **kwargs)
 
     def _validate_preprocess_kwargs(self, **kwargs: Any) -> None:
@@ -100,7 +112,7 @@ class VideoPathLlavaVideoProcessor(CarriesCode, LlavaOnevisionVideoProcessor):
         metadata: VideoMetadata,
         num_frames: int | None = None,
         fps: float | None = None,
-        sampling: Literal["uniform", "fps"] | None = None,
+        sampling: Sampling | None = None,
         **kwargs: Any,
     ) -> Indices:
         """Numbers of the frames to take of a video.
@@ -108,7 +120,7 @@ class VideoPathLlavaVideoProcessor(CarriesCode, LlavaOnevisionVideoProcessor):
         Raises:
             ValueError: if frames are to be taken by time and the video's own frames per second are not known.
         """
-        strategy: Literal["uniform", "fps"] = "fps" if fps is not None else sampling or self.sampling
+        strategy: Sampling = "fps" if fps is not None else sampling or self.sampling
         if strategy == "fps" and not metadata.fps:
             raise ValueError(
                 "frames given as pixels carry no time: pass video_metadata with fps, or sampling='uniform'"
@@ -118,32 +130,71 @@ class VideoPathLlavaVideoProcessor(CarriesCode, LlavaOnevisionVideoProcessor):
 
     def fetch_videos(
         self,
-        video_url_or_urls: str | Path | list[Any],
+        video_url_or_urls: Any,
         sample_indices_fn: Callable[..., Indices] | None = None,
-        decoder: Literal["pyav", "decord"] | None = None,
+        decoder: Decoder | None = None,
+        transform: Callable[[Pixels], Pixels] | None = None,
     ) -> Any:
-        """Decode the frames of a video file, or of each of a list of files, that `sample_indices_fn` names (or all).
+        """Decode the frames of a video, or of each of a list of videos, that `sample_indices_fn` names (or all).
+
+        Args:
+            video_url_or_urls (`str`, `Path`, `bytes` or a list of them): files, web addresses or files' contents.
+            sample_indices_fn (`Callable`, *optional*): gives frame numbers for a [`VideoPathVideoMetadata`].
+            decoder (`str`, *optional*): the processor's own if omitted.
+            transform (`Callable`, *optional*): what to make of each frame as soon as it is decoded.
 
         Returns:
             `tuple[np.ndarray, VideoPathVideoMetadata]`, or a list of them: frames are uint8 [F, H, W, 3] RGB.
 
         Raises:
-            VideoError: for a file that is missing, no video or damaged.
+            VideoError: for a file that is missing, no video or damaged, and an address that does not answer.
         """
         if isinstance(video_url_or_urls, list):
-            return [self.fetch_videos(video, sample_indices_fn, decoder) for video in video_url_or_urls]
-        path = Path(video_url_or_urls)
-        times = frame_index(path).times
-        span = float(times[-1] - times[0])
-        fps = (len(times) - 1) / span if span > 0 else 1.0
-        metadata = VideoPathVideoMetadata(
-            total_num_frames=len(times), fps=fps, duration=span + 1 / fps, video_backend=decoder or self.decoder
-        )
-        indices = np.arange(len(times)) if sample_indices_fn is None else sample_indices_fn(metadata)
-        frames = read_frames(path, indices.tolist(), decoder or self.decoder)
+            return [self.fetch_videos(video, sample_indices_fn, decoder, transform) for video in video_url_or_urls]
+        chosen = choose_backend(decoder or self.decoder)
+        sizes: list[tuple[int, ...]] = []
+
+        def keep(frame: Pixels) -> Pixels:
+            sizes.append(frame.shape)
+            return frame if transform is None else transform(frame)
+
+        with local_video(video_url_or_urls) as path:
+            times = frame_index(path).times
+            span = float(times[-1] - times[0])
+            fps = (len(times) - 1) / span if span > 0 else 1.0
+            metadata = VideoPathVideoMetadata(
+                total_num_frames=len(times), fps=fps, duration=span + 1 / fps, video_backend=chosen
+            )
+            indices = np.arange(len(times)) if sample_indices_fn is None else sample_indices_fn(metadata)
+            frames = read_frames(path, indices.tolist(), chosen, keep)  # type: ignore[arg-type]
         metadata.frames_indices, metadata.times = indices.tolist(), times[indices].tolist()
-        metadata.height, metadata.width = frames.shape[1:3]
+        metadata.height, metadata.width = sizes[0][:2]
         return frames, metadata
+
+    def sample_video(
+        self, video: Any, metadata: VideoMetadata | None = None, **options: Any
+    ) -> tuple[Pixels, VideoMetadata]:
+        """The frames that the model is to see of one video, squashed to its input, and what is known of them.
+
+        `preprocess` makes the same of the result, with `do_sample_frames=False`, as of the video itself.
+
+        Args:
+            video: whatever `preprocess` takes.
+            metadata ([`~transformers.video_utils.VideoMetadata`], *optional*): of a video given as pixels.
+            options: `preprocess`'s keyword arguments, to override the processor's own.
+
+        Returns:
+            `tuple[np.ndarray, VideoMetadata]`: uint8 [F, S, S, 3], and the metadata with `frames_indices`.
+        """
+        chosen = {
+            name: getattr(self, name) for name in ("num_frames", "fps", "sampling", "decoder", "size", "resample")
+        }
+        chosen.update({name: value for name, value in options.items() if value is not None})
+        frames, found = self._decode_and_sample_videos(
+            [video], metadata, sample_indices_fn=partial(self.sample_frames, **chosen)
+        )
+        squash = _squash(chosen["size"], chosen["resample"])
+        return np.stack([squash(frame) for frame in frames[0]]), found[0]
 
     def _decode_and_sample_videos(
         self,
@@ -154,11 +205,13 @@ class VideoPathLlavaVideoProcessor(CarriesCode, LlavaOnevisionVideoProcessor):
     ) -> tuple[list[Pixels], list[VideoMetadata]]:
         videos = flatten_videos(videos)
         given = _list_metadata(video_metadata, len(videos))
-        decoder = sample_indices_fn.keywords["decoder"] if isinstance(sample_indices_fn, partial) else None
+        options = sample_indices_fn.keywords if isinstance(sample_indices_fn, partial) else {}
+        # Frames are made small by the thread that decodes them; to resize them again later changes nothing.
+        squash = _squash(options["size"], options["resample"]) if "size" in options else None
         frames, metadata = [], []
         for video, known in zip(videos, given, strict=True):
-            if isinstance(video, (str, Path)):
-                pixels, found = self.fetch_videos(video, sample_indices_fn, decoder)
+            if _is_file(video):
+                pixels, found = self.fetch_videos(video, sample_indices_fn, options.get("decoder"), squash)
             else:
                 pixels, found = _take_frames(video, known, sample_indices_fn)
             frames.append(pixels)
@@ -181,17 +234,11 @@ class VideoPathLlavaVideoProcessor(CarriesCode, LlavaOnevisionVideoProcessor):
         return_tensors: str | TensorType | None = None,
         **kwargs: Any,
     ) -> BatchFeature:
-        target = (size.height, size.width)
+        squash = _squash(size, resample)
+        with ThreadPoolExecutor(cpus()) as pool:
+            squashed = [list(pool.map(squash, video)) for video in videos]
         values = [
-            pixel_values(
-                [resize_pixels(frame, target, resample) for frame in video],
-                do_rescale,
-                rescale_factor,
-                do_normalize,
-                image_mean,
-                image_std,
-            )
-            for video in videos
+            pixel_values(video, do_rescale, rescale_factor, do_normalize, image_mean, image_std) for video in squashed
         ]
         data = {
             "pixel_values_videos": pad_and_stack(values),
@@ -200,9 +247,21 @@ class VideoPathLlavaVideoProcessor(CarriesCode, LlavaOnevisionVideoProcessor):
         return BatchFeature(data=data, tensor_type=return_tensors)
 
 
+def check_choices(options: Mapping[str, Any]) -> None:
+    """Raise `ValueError` for a way of choosing or decoding frames that there is not, naming those that there are."""
+    for name, accepted in (("sampling", get_args(Sampling)), ("decoder", get_args(Decoder))):
+        if options.get(name) not in (None, *accepted):
+            raise ValueError(f"{name} is {options[name]!r}; accepted are {', '.join(accepted)}")
+    frames, fps = options.get("num_frames"), options.get("fps")
+    if isinstance(frames, int) and frames < 1:
+        raise ValueError(f"num_frames is {frames}; at least 1 is needed")
+    if isinstance(fps, (int, float)) and not fps > 0:
+        raise ValueError(f"fps is {fps}; it must be above 0")
+
+
 def is_video(value: Any) -> bool:
-    """Whether `value` is one video: a path, pixels with 4 dimensions, or a list of frames."""
-    if isinstance(value, (str, Path)):
+    """Whether `value` is one video: a path, an address, bytes, pixels with 4 dimensions, or a list of frames."""
+    if _is_file(value):
         return True
     if isinstance(value, (np.ndarray, torch.Tensor)):
         return value.ndim == 4
@@ -221,7 +280,21 @@ def flatten_videos(videos: Any) -> list[Any]:
         return list(videos)
     if isinstance(videos, (list, tuple)):
         return [video for item in videos for video in flatten_videos(item)]
-    raise ValueError(f"a video must be a path, pixels [F, H, W, 3] or a list of frames, not {type(videos).__name__}")
+    raise ValueError(
+        "a video must be a path, an address, bytes, pixels [F, H, W, 3] or a list of frames, not "
+        f"{type(videos).__name__}"
+    )
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, (str, Path, bytes, bytearray, memoryview))
+
+
+def _squash(size: Any, resample: int) -> Callable[[Pixels], Pixels]:
+    """Resizes a frame to the tower's input as the published implementation does, not keeping its shape."""
+    sides = size if isinstance(size, SizeDict) else SizeDict(**size)
+    check_options(sides)
+    return partial(resize_pixels, size=(sides.height, sides.width), resample=resample)
 
 
 def _is_frame(value: Any) -> bool:

@@ -11,8 +11,6 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel
 
-from videopath_hf.errors import MissingExtraError
-
 
 class Check(BaseModel):
     """One thing looked at: `ok`, `missing` (optional; `fix` adds it) or `failed` (needed or there, and broken)."""
@@ -58,7 +56,7 @@ def examine() -> list[Check]:
     checks = [Check(name="python", state="ok", detail=f"{platform.python_version()} on {platform.platform()}")]
     checks += [_import(name, name, None, "core") for name in _CORE]
     checks += [_import(part.module, part.distribution, part.extra, part.purpose) for part in _OPTIONAL]
-    checks += [_decoder("pyav"), _decoder("decord")]
+    checks += [_decoder("pyav"), _decoder("decord"), _decoder("torchcodec")]
     checks += [_tool("ffmpeg", "only some optional transcribers call it; the package decodes without it"), _compute()]
     checks += [_memory(), _disk(), _writable(), _token()]
     return checks
@@ -78,15 +76,17 @@ def _import(module: str, distribution: str, extra: str | None, purpose: str) -> 
     return Check(name=distribution, state="ok", detail=found)
 
 
-def _decoder(backend: Literal["pyav", "decord"]) -> Check:
+def _decoder(backend: Literal["pyav", "decord", "torchcodec"]) -> Check:
     from videopath_hf.samples import lecture_path
+    from videopath_hf.video.backends import unusable
     from videopath_hf.video.decode import read_frames
 
     name = f"decoder {backend}"
+    fault = unusable(backend)
+    if fault is not None:
+        return Check(name=name, state="missing", detail=f"{fault}; pyav needs neither")
     try:
         shape = read_frames(lecture_path(), [0, 100], backend=backend).shape
-    except MissingExtraError as error:
-        return Check(name=name, state="missing", detail=str(error))
     except Exception as error:  # a decoder's native code can raise anything; the point is to report it
         return Check(name=name, state="failed", detail=str(error))
     return Check(name=name, state="ok", detail=f"decoded {shape[0]} frames of {shape[2]}x{shape[1]} from the sample")

@@ -1,6 +1,6 @@
 """Opening a video and decoding it frame after frame; everything that can go wrong becomes one `VideoError`."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,6 +17,8 @@ from videopath_hf.errors import UserError
 
 _ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: the cover of an audio file is not a video
 _NOT_VIDEO = {"tty", "concat", "hls", "dash", "lavfi", "subviewer", "srt", "webvtt", "ass"}
+
+_SKIPPING = {"h264", "hevc"}  # decoders that leave out a frame only if it is marked as referred to by no other
 
 
 class VideoError(UserError):
@@ -100,17 +102,24 @@ def _is_picture(stream: VideoStream) -> bool:
     return bool(int(getattr(disposition, "value", disposition)) & _ATTACHED_PICTURE)  # an enum up to PyAV 15
 
 
-def decode(source: Source, from_start: bool = True) -> Iterator[VideoFrame]:
+def decode(source: Source, from_start: bool = True, wanted: Collection[int] | None = None) -> Iterator[VideoFrame]:
     """Decode from where the container stands; the frames are not converted.
+
+    Where `wanted` names the time stamps that matter, frames of other times that no frame refers to are not decoded and
+    do not come: in usual H.264 and H.265 these are about half of all.
 
     Raises:
         VideoError: where decoding fails, with the time of the last good frame, and, read `from_start`, at the end of
             a file that holds less than its header says.
     """
     packets, last = 0, 0.0
+    context = source.stream.codec_context
+    needed = wanted if context.name in _SKIPPING else None
     try:
         for packet in source.container.demux(source.stream):
             packets += packet.size > 0
+            if needed is not None:
+                context.skip_frame = "DEFAULT" if packet.pts in needed else "NONREF"
             for frame in packet.decode():
                 last = source.time(frame.pts, 0)
                 yield frame

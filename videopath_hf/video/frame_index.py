@@ -21,11 +21,14 @@ class FrameIndex(NamedTuple):
             video can only be decoded from its start.
         times (`np.ndarray`): float64 [N] seconds from the start of the recording.
         keyframes (`np.ndarray`): int64 [K] indices of frames at which decoding can start.
+        closed (`bool`, defaults to `True`): whether every frame that comes after a keyframe in the file is also shown
+            after it.
     """
 
     pts: "np.ndarray[Any, np.dtype[np.int64]] | None"
     times: "np.ndarray[Any, np.dtype[np.float64]]"
     keyframes: "np.ndarray[Any, np.dtype[np.int64]]"
+    closed: bool = True
 
     def keyframe_before(self, index: int) -> int:
         """The last frame at or before `index` at which decoding can start."""
@@ -52,12 +55,23 @@ def _frame_index(path: Path, size: int, changed: int) -> FrameIndex:
         packets = _packets(source)
         if packets is None:
             return _by_decoding(path)
+        closed = _is_closed(packets)
         packets.sort()
         pts = np.array([pts for pts, _ in packets], dtype=np.int64)
         keyframes = np.flatnonzero([key for _, key in packets])
         if len(keyframes) > 1 and not _starts_clean(source, int(pts[keyframes[1]])):
             keyframes = keyframes[:1]
-        return FrameIndex(pts, np.array([source.time(int(tick), 0) for tick in pts]), keyframes)
+        return FrameIndex(pts, np.array([source.time(int(tick), 0) for tick in pts]), keyframes, closed)
+
+
+def _is_closed(packets: list[tuple[int, bool]]) -> bool:
+    keyframe = packets[0][0]
+    for pts, is_key in packets:
+        if is_key:
+            keyframe = pts
+        elif pts < keyframe:
+            return False
+    return True
 
 
 def _starts_clean(source: Source, pts: int) -> bool:

@@ -1,0 +1,187 @@
+"""The decoders that can read frames by number: PyAV, with several readers at once, decord and torchcodec."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+from av.video.frame import VideoFrame
+
+from videopath_hf.errors import UserError
+from videopath_hf.video.container import Geometry, Source, VideoError, decode, open_video, reason
+from videopath_hf.video.frame_index import FrameIndex
+from videopath_hf.video.shown import decode_all, decode_at, numbered
+
+Backend = Literal["pyav", "decord", "torchcodec", "auto"]
+Pictures = np.ndarray[Any, np.dtype[np.uint8]]
+Transform = Callable[[Pictures], Pictures]
+
+SEEK_PAYS = 16
+"""Frames: a seek empties the decoder's threads, which costs about as much as decoding a few."""
+
+_MOST_READERS = 4  # each holds a decoder's pictures: some 30 MB at 720p
+_ORDER = ("pyav", "torchcodec", "decord")
+
+
+class _Job(NamedTuple):
+    """What all readers share: the file, its index, what is made of a picture."""
+
+    path: Path
+    frames: FrameIndex
+    transform: Transform | None
+
+
+def cpus() -> int:
+    """Processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def unusable(backend: str) -> str | None:
+    """Why a decoder cannot be used on this machine, found by trying; None if it can."""
+    if backend == "pyav":
+        return None
+    try:
+        if backend == "decord":
+            import decord  # noqa: F401
+        else:
+            import torchcodec.decoders  # noqa: F401
+    except ImportError as error:
+        if getattr(error, "name", None) == backend:
+            return f"`{backend}` is not installed: pip install {backend}"
+        return f"`{backend}` does not import ({reason(error)})"
+    except (RuntimeError, OSError):
+        return f"`{backend}` finds none of the FFmpeg libraries it needs on this system; install FFmpeg"
+    return None
+
+
+def choose_backend(backend: str) -> str:
+    """The decoder to use for `backend`: itself if it can be used, for `"auto"` the first one that can.
+
+    Raises:
+        ValueError: for an unknown name.
+        UserError: if the decoder asked for cannot be used here; the message says why.
+    """
+    if backend not in get_args(Backend):
+        raise ValueError(f"backend must be one of {', '.join(get_args(Backend))}, not {backend!r}")
+    if backend == "auto":
+        return next(name for name in _ORDER if unusable(name) is None)
+    fault = unusable(backend)
+    if fault is not None:
+        raise UserError(f"decoder {backend!r} cannot be used: {fault}, or choose 'pyav'")
+    return backend
+
+
+def read_pyav(path: Path, index: FrameIndex, numbers: list[int], transform: Transform | None) -> list[Pictures]:
+    """Read frames by ascending number with as many readers at once as there are cores, each with a part of the video.
+
+    Pictures are converted and transformed by the reader that decodes them, so that both go on beside the decoding.
+    """
+    job = _Job(path, index, transform)
+    parts = _split(index, numbers, min(cpus(), _MOST_READERS)) if index.pts is not None else [numbers]
+    if len(parts) == 1:
+        return _read_part(job, parts[0], threads=0)
+    with ThreadPoolExecutor(len(parts)) as pool:
+        # Two threads for each reader: while one reader seeks or converts, the others take its core.
+        results = pool.map(lambda part: _read_part(job, part, threads=2), parts)
+        return [picture for part in results for picture in part]
+
+
+def _split(index: FrameIndex, numbers: list[int], readers: int) -> list[list[int]]:
+    """Cut ascending frame numbers, between keyframes, into parts of about equal work, at most `readers`."""
+    groups: dict[int, list[int]] = {}
+    for number in numbers:
+        groups.setdefault(index.keyframe_before(number), []).append(number)
+    total = sum(group[-1] - keyframe + 1 for keyframe, group in groups.items())
+    parts: list[list[int]] = [[] for _ in range(readers)]
+    done = 0
+    for keyframe, group in groups.items():
+        work = group[-1] - keyframe + 1
+        parts[min(readers - 1, int((done + work / 2) * readers / total))] += group
+        done += work
+    return [part for part in parts if part]
+
+
+def _read_part(job: _Job, numbers: list[int], threads: int) -> list[Pictures]:
+    with open_video(job.path) as source:
+        source.stream.codec_context.thread_count = threads
+        pictures = []
+        geometry: Geometry | None = None
+        for frame in _frames(source, job, numbers):
+            if geometry is None:
+                geometry = Geometry.of(frame, source.stream)
+            picture = geometry.picture(frame)
+            pictures.append(picture if job.transform is None else job.transform(picture))
+    return pictures
+
+
+def _frames(source: Source, job: _Job, numbers: list[int]) -> Iterator[VideoFrame]:
+    index = job.frames
+    wanted = None if index.pts is None else {int(index.pts[number]) for number in numbers}
+    shown = decode_all(source) if index.pts is None else numbered(source, index, wanted=wanted)
+    position = 0
+    for number in numbers:
+        if index.keyframe_before(number) - position > SEEK_PAYS:
+            shown = decode_at(source, index, number, wanted)
+        item = next((item for item in shown if item.index >= number), None)
+        if item is None or item.index != number:
+            raise VideoError(f"{job.path} is damaged: frame {number} at {index.times[number]:.2f} s does not decode")
+        yield item.frame
+        position = number + 1
+
+
+def read_decord(path: Path, index: FrameIndex, numbers: list[int]) -> Pictures:
+    """Read frames by ascending number with decord, which the published implementation uses."""
+    import decord
+
+    _check_upright(path, "decord")
+    try:
+        reader = decord.VideoReader(str(path))
+        if len(reader) != len(index.times):
+            raise _other_count(path, "decord", len(reader), len(index.times))
+        if not index.closed:  # after a seek into an open group of pictures decord miscounts
+            pictures: Pictures = np.stack(list(_one_by_one(reader, numbers)))
+        else:
+            pictures = reader.get_batch(numbers).asnumpy()
+    except (RuntimeError, decord.DECORDError) as error:
+        why = reason(error).rpartition("check failed: ")[2]  # before it stand decord's own source lines
+        raise VideoError(f"{path} cannot be decoded by decord ({why}); use backend='pyav'") from None
+    return pictures
+
+
+def _one_by_one(reader: Any, numbers: list[int]) -> Iterator[Pictures]:
+    wanted = set(numbers)
+    for number in range(numbers[-1] + 1):
+        frame = reader.next()
+        if number in wanted:
+            yield frame.asnumpy()
+
+
+def read_torchcodec(path: Path, index: FrameIndex, numbers: list[int]) -> Pictures:
+    """Read frames by ascending number with torchcodec, which transformers uses."""
+    from torchcodec.decoders import VideoDecoder
+
+    _check_upright(path, "torchcodec")
+    try:
+        decoder = VideoDecoder(str(path), dimension_order="NHWC", num_ffmpeg_threads=0)
+        if len(decoder) != len(index.times):
+            raise _other_count(path, "torchcodec", len(decoder), len(index.times))
+        batch = decoder.get_frames_at(numbers)
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise VideoError(f"{path} cannot be decoded by torchcodec ({reason(error)}); use backend='pyav'") from None
+    pictures: Pictures = batch.data.numpy()
+    return pictures
+
+
+def _check_upright(path: Path, backend: str) -> None:
+    with open_video(path) as source:
+        first = next(decode(source))
+        if Geometry.of(first, source.stream) != Geometry(first.width, first.height):
+            raise VideoError(
+                f"{path} is shown turned or with oblong pixels, which {backend} ignores; use backend='pyav'"
+            )
+
+
+def _other_count(path: Path, backend: str, seen: int, decodable: int) -> VideoError:
+    return VideoError(f"{path}: {backend} sees {seen} frames, {decodable} decode; use backend='pyav'")

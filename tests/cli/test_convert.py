@@ -1,33 +1,16 @@
 """`videopath convert` as a user types it."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
 
+from tests.cli.conftest import Run
 from tests.modeling.conftest import TEXTS
 from tests.modeling.reference import write_reference
-from videopath_hf.cli.main import main
 from videopath_hf.modeling.loading import load_model
 from videopath_hf.modeling.tiny import build_tiny
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Type a command; gives exit code, stdout and stderr."""
-
-    def typed(*words: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["videopath", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        captured = capsys.readouterr()
-        return int(stopped.value.code or 0), captured.out, captured.err
-
-    return typed
 
 
 @pytest.fixture(scope="module")

@@ -2,32 +2,16 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.cli.conftest import Run
 from videopath_hf import RESEARCH_NOTICE, __version__
-from videopath_hf.cli.main import app, main
+from videopath_hf.cli.main import app
 from videopath_hf.samples import lecture_path
 from videopath_hf.video.encode import write_clip
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Type a command; gives exit code, stdout and stderr."""
-
-    def typed(*words: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["videopath", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        captured = capsys.readouterr()
-        return int(stopped.value.code or 0), captured.out, captured.err
-
-    return typed
 
 
 @pytest.fixture

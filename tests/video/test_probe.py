@@ -4,6 +4,7 @@ import pytest
 
 from videopath_hf.errors import UserError
 from videopath_hf.samples import lecture_path
+from videopath_hf.video.frame_index import frame_index
 from videopath_hf.video.probe import VideoError, probe
 
 
@@ -92,3 +93,18 @@ def test_probe_names_the_time_of_damage(damaged_clip: Path) -> None:
 
 def test_a_video_error_is_the_users_to_mend() -> None:
     assert issubclass(VideoError, UserError)
+
+
+def test_a_clip_cut_off_anywhere_is_whole_or_an_error_of_ours(clip: Path, tmp_path: Path) -> None:
+    whole = clip.read_bytes()
+    short = tmp_path / "short.mp4"
+    refused = 0
+    for length in range(1, len(whole), max(1, len(whole) // 60)):
+        short.write_bytes(whole[:length])
+        try:
+            counts = probe(short).frames, len(frame_index(short).times)
+        except VideoError:
+            refused += 1
+        else:  # only what stands behind the last frame is missing
+            assert counts == (100, 100)
+    assert refused > 50

@@ -93,6 +93,8 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     if not streams:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise VideoError(f"{path} has no video stream (it holds {kinds})")
+    if streams[0].codec_context is None:
+        raise VideoError(f"{path} has a video stream of no known codec; the file is damaged or cut off")
     streams[0].thread_type = "AUTO"
     return streams[0]
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from videopath_hf.video.container import Geometry, Source, VideoError, decode, open_video
+from videopath_hf.video.frame_index import frame_index
 
 __all__ = ["VideoError", "VideoInfo", "probe"]
 
@@ -46,6 +47,9 @@ def probe(path: str | Path) -> VideoInfo:
         frames, first, end, geometry = _walk(source)
         if geometry is None:
             raise VideoError(f"{source.path} holds no frame that can be decoded")
+        listed = len(frame_index(path).times)
+        if frames < listed:  # the last packet may be cut off in its middle without an error of the decoder
+            raise VideoError(f"{source.path} is damaged or cut off: {frames} of its {listed} frames decode")
         rate = source.stream.average_rate
         return VideoInfo(
             path=source.path,

@@ -91,15 +91,15 @@ def pure_decode(path: Path) -> None:
     index = frame_index(path)
     assert index.pts is not None
     numbers = np.linspace(0, len(index.times) - 1, FRAMES, dtype=int).tolist()
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda part: _reach(path, index, part), _split(index, numbers, cpus())))
+    with ThreadPoolExecutor(cpus()) as pool:
+        list(pool.map(lambda part: _reach(path, index, part), _split(index, numbers, len(numbers))))
 
 
 def _reach(path: Path, index: FrameIndex, numbers: list[int]) -> None:
     assert index.pts is not None
     wanted = {int(index.pts[number]) for number in numbers}
     with open_video(path) as source:
-        source.stream.codec_context.thread_count = 2
+        source.stream.codec_context.thread_count = 1
         for shown in decode_at(source, index, numbers[0], wanted):
             if shown.index == numbers[-1]:
                 return

@@ -176,7 +176,7 @@ def test_any_number_of_readers_reads_the_same(
             assert np.array_equal(read_frames(path, wanted), whole[wanted])
 
 
-def test_readers_share_a_video_between_keyframes() -> None:
+def test_a_video_is_cut_for_the_readers_between_keyframes() -> None:
     index = FrameIndex(np.arange(400), np.arange(400) / 25, np.arange(0, 400, 100))
     parts = _split(index, list(range(0, 400, 10)), 3)
     assert [number for part in parts for number in part] == list(range(0, 400, 10))

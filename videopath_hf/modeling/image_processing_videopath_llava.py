@@ -1,6 +1,8 @@
 """Images to tiles of pixel values, bitwise as the published implementation makes them with PIL."""
 
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -57,18 +59,20 @@ def to_rgb_pixels(image: Any) -> Pixels:
 
 def resize_pixels(pixels: Pixels, size: Size, resample: int) -> Pixels:
     """Resize uint8 [H, W, 3] to `size` (height, width) with PIL, whose filters are the published implementation's."""
+    if pixels.shape[:2] == size:
+        return pixels
     return np.asarray(Image.fromarray(pixels).resize((size[1], size[0]), resample=Image.Resampling(resample)))
 
 
 def pixel_values(
-    tiles: Sequence[Pixels],
+    items: Sequence[Sequence[Pixels]],
     do_rescale: bool,
     rescale_factor: float,
     do_normalize: bool,
     mean: Sequence[float],
     std: Sequence[float],
 ) -> Values:
-    """Rescale and normalise uint8 tiles [N, H, W, 3] to float32 [N, 3, H, W].
+    """Rescale and normalise N lists of at most T uint8 tiles [H, W, 3] to float32 [N, T, 3, H, W], zeros filling up.
 
     A byte has 256 values: each is computed once in float32, in the order of operations of the published
     implementation, and looked up.
@@ -78,11 +82,18 @@ def pixel_values(
         table = (table.astype(np.float64) * rescale_factor).astype(np.float32)
     if do_normalize:
         table = np.divide(table - np.asarray(mean, dtype=np.float32), np.asarray(std, dtype=np.float32))
-    stacked = np.stack(tiles).transpose(0, 3, 1, 2)
-    values = np.empty(stacked.shape, dtype=np.float32)
-    for channel in range(3):
-        # A byte is never out of range; the default mode would check and copy, at ten times the cost.
-        np.take(table[:, channel], stacked[:, channel], out=values[:, channel], mode="clip")
+    height, width = items[0][0].shape[:2]
+    values: Values = np.zeros((len(items), max(map(len, items)), 3, height, width), dtype=np.float32)
+
+    def fill(task: tuple[Values, Pixels]) -> None:
+        planes, tile = task
+        for channel, plane in enumerate(planes):
+            # A byte is never out of range; the default mode would check and copy, at ten times the cost.
+            np.take(table[:, channel], tile[..., channel], out=plane, mode="clip")
+
+    with ThreadPoolExecutor() as pool:
+        for row, tiles in zip(values, items, strict=True):
+            deque(pool.map(fill, zip(row, tiles, strict=False)), maxlen=0)
     return values
 
 
@@ -157,7 +168,7 @@ class VideoPathLlavaImageProcessor(CarriesCode, LlavaOnevisionImageProcessorPil)
     ) -> BatchFeature:
         check_aspect_ratio(image_aspect_ratio)
         pinpoints = parse_pinpoints(image_grid_pinpoints, size.height)
-        values = []
+        items = []
         for image in images:
             if is_tiled(image_aspect_ratio):
                 tiles = self._tiles(image, pinpoints, size.height, resample)
@@ -166,11 +177,11 @@ class VideoPathLlavaImageProcessor(CarriesCode, LlavaOnevisionImageProcessorPil)
                 tiles = [self._squash(_pad_to_square(image, background), size.height, resample)]
             else:
                 tiles = [self._squash(image, size.height, resample)]
-            values.append(pixel_values(tiles, do_rescale, rescale_factor, do_normalize, image_mean, image_std))
+            items.append(tiles)
         data = {
-            "pixel_values": pad_and_stack(values),
+            "pixel_values": pixel_values(items, do_rescale, rescale_factor, do_normalize, image_mean, image_std),
             "image_sizes": np.array([image.shape[:2] for image in images]),
-            "image_num_tiles": np.array([len(value) for value in values]),
+            "image_num_tiles": np.array([len(tiles) for tiles in items]),
         }
         return BatchFeature(data=data, tensor_type=return_tensors)
 
@@ -186,14 +197,6 @@ class VideoPathLlavaImageProcessor(CarriesCode, LlavaOnevisionImageProcessorPil)
         canvas[top : top + fitted.shape[0], left : left + fitted.shape[1]] = fitted
         grid = canvas.reshape(height // tile, tile, width // tile, tile, 3).swapaxes(1, 2)
         return [self._squash(image, tile, resample), *grid.reshape(-1, tile, tile, 3)]
-
-
-def pad_and_stack(values: Sequence[Values]) -> Values:
-    """Stack arrays of unequal length along a new first axis, filling up with zeros."""
-    stacked = np.zeros((len(values), max(map(len, values)), *values[0].shape[1:]), dtype=np.float32)
-    for row, value in zip(stacked, values, strict=True):
-        row[: len(value)] = value
-    return stacked
 
 
 def _pad_to_square(image: Pixels, background: Sequence[int]) -> Pixels:

@@ -29,7 +29,6 @@ from .configuration_videopath_llava import VideoPathLlavaConfig
 from .image_processing_videopath_llava import (
     Pixels,
     check_options,
-    pad_and_stack,
     pixel_values,
     resize_pixels,
     to_rgb_pixels,
@@ -237,12 +236,10 @@ class VideoPathLlavaVideoProcessor(CarriesCode, LlavaOnevisionVideoProcessor):
         squash = _squash(size, resample)
         with ThreadPoolExecutor(cpus()) as pool:
             squashed = [list(pool.map(squash, video)) for video in videos]
-        values = [
-            pixel_values(video, do_rescale, rescale_factor, do_normalize, image_mean, image_std) for video in squashed
-        ]
+        values = pixel_values(squashed, do_rescale, rescale_factor, do_normalize, image_mean, image_std)
         data = {
-            "pixel_values_videos": pad_and_stack(values),
-            "video_num_frames": np.array([len(value) for value in values]),
+            "pixel_values_videos": values,
+            "video_num_frames": np.array([len(video) for video in squashed]),
         }
         return BatchFeature(data=data, tensor_type=return_tensors)
 

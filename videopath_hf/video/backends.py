@@ -1,13 +1,14 @@
 """The decoders that can read frames by number: PyAV, with several readers at once, decord and torchcodec."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from queue import SimpleQueue
+from typing import Any, Literal, get_args
 
 import numpy as np
-from av.video.frame import VideoFrame
 
 from videopath_hf.errors import UserError
 from videopath_hf.video.container import Geometry, Source, VideoError, decode, open_video, reason
@@ -22,15 +23,8 @@ SEEK_PAYS = 16
 """Frames: a seek empties the decoder's threads, which costs about as much as decoding a few."""
 
 _MOST_READERS = 4  # each holds a decoder's pictures: some 30 MB at 720p
+_PARTS = 16  # for each reader: the last one to finish is late by a part of its work only
 _ORDER = ("pyav", "torchcodec", "decord")
-
-
-class _Job(NamedTuple):
-    """What all readers share: the file, its index, what is made of a picture."""
-
-    path: Path
-    frames: FrameIndex
-    transform: Transform | None
 
 
 def cpus() -> int:
@@ -74,61 +68,73 @@ def choose_backend(backend: str) -> str:
 
 
 def read_pyav(path: Path, index: FrameIndex, numbers: list[int], transform: Transform | None) -> list[Pictures]:
-    """Read frames by ascending number with as many readers at once as there are cores, each with a part of the video.
+    """Read frames by ascending number with as many readers at once as there are cores.
 
-    Pictures are converted and transformed by the reader that decodes them, so that both go on beside the decoding.
+    The readers take stretches of the video as they become free, so that none waits for another. Pictures are converted
+    and transformed by the reader that decodes them.
     """
-    job = _Job(path, index, transform)
-    parts = _split(index, numbers, min(cpus(), _MOST_READERS)) if index.pts is not None else [numbers]
-    if len(parts) == 1:
-        return _read_part(job, parts[0], threads=0)
-    with ThreadPoolExecutor(len(parts)) as pool:
-        # Two threads for each reader: while one reader seeks or converts, the others take its core.
-        results = pool.map(lambda part: _read_part(job, part, threads=2), parts)
-        return [picture for part in results for picture in part]
+    count = min(cpus(), _MOST_READERS)
+    parts = _split(index, numbers, count * _PARTS) if index.pts is not None else [numbers]
+    wanted = None if index.pts is None else {int(index.pts[number]) for number in numbers}
+    # The threads of one decoder wait for each other: they pay only where there are fewer stretches than cores.
+    threads = 1 if len(parts) >= count else 0
+    with ExitStack() as stack:
+        idle: SimpleQueue[_Reader] = SimpleQueue()
+        for _ in range(min(count, len(parts))):
+            source = stack.enter_context(open_video(path))
+            source.stream.codec_context.thread_count = threads
+            idle.put(_Reader(source, index, wanted))
+
+        def read(part: list[int]) -> list[Pictures]:
+            reader = idle.get()
+            try:
+                return [made(picture) for picture in reader.read(part)]
+            finally:
+                idle.put(reader)
+
+        made = transform or (lambda picture: picture)
+        if len(parts) == 1:
+            return read(parts[0])
+        with ThreadPoolExecutor(count) as pool:
+            return [picture for part in pool.map(read, parts) for picture in part]
 
 
-def _split(index: FrameIndex, numbers: list[int], readers: int) -> list[list[int]]:
-    """Cut ascending frame numbers, between keyframes, into parts of about equal work, at most `readers`."""
+def _split(index: FrameIndex, numbers: list[int], parts: int) -> list[list[int]]:
+    """Cut ascending frame numbers, between keyframes, into about `parts` parts of about equal work."""
     groups: dict[int, list[int]] = {}
     for number in numbers:
         groups.setdefault(index.keyframe_before(number), []).append(number)
     total = sum(group[-1] - keyframe + 1 for keyframe, group in groups.items())
-    parts: list[list[int]] = [[] for _ in range(readers)]
+    cut: list[list[int]] = [[] for _ in range(parts)]
     done = 0
     for keyframe, group in groups.items():
         work = group[-1] - keyframe + 1
-        parts[min(readers - 1, int((done + work / 2) * readers / total))] += group
+        cut[min(parts - 1, int((done + work / 2) * parts / total))] += group
         done += work
-    return [part for part in parts if part]
+    return [part for part in cut if part]
 
 
-def _read_part(job: _Job, numbers: list[int], threads: int) -> list[Pictures]:
-    with open_video(job.path) as source:
-        source.stream.codec_context.thread_count = threads
-        pictures = []
-        geometry: Geometry | None = None
-        for frame in _frames(source, job, numbers):
-            if geometry is None:
-                geometry = Geometry.of(frame, source.stream)
-            picture = geometry.picture(frame)
-            pictures.append(picture if job.transform is None else job.transform(picture))
-    return pictures
+class _Reader:
+    """One open file that reads stretches of ascending frame numbers, one after the other."""
 
+    def __init__(self, source: Source, index: FrameIndex, wanted: Collection[int] | None) -> None:
+        self.source, self.index, self.wanted = source, index, wanted
+        self.shown = decode_all(source) if index.pts is None else numbered(source, index, wanted=wanted)
+        self.position = 0
+        self.geometry: Geometry | None = None
 
-def _frames(source: Source, job: _Job, numbers: list[int]) -> Iterator[VideoFrame]:
-    index = job.frames
-    wanted = None if index.pts is None else {int(index.pts[number]) for number in numbers}
-    shown = decode_all(source) if index.pts is None else numbered(source, index, wanted=wanted)
-    position = 0
-    for number in numbers:
-        if index.keyframe_before(number) - position > SEEK_PAYS:
-            shown = decode_at(source, index, number, wanted)
-        item = next((item for item in shown if item.index >= number), None)
-        if item is None or item.index != number:
-            raise VideoError(f"{job.path} is damaged: frame {number} at {index.times[number]:.2f} s does not decode")
-        yield item.frame
-        position = number + 1
+    def read(self, numbers: list[int]) -> Iterator[Pictures]:
+        for number in numbers:
+            if self.index.keyframe_before(number) - self.position > SEEK_PAYS:
+                self.shown = decode_at(self.source, self.index, number, self.wanted)
+            item = next((item for item in self.shown if item.index >= number), None)
+            if item is None or item.index != number:
+                time = self.index.times[number]
+                raise VideoError(f"{self.source.path} is damaged: frame {number} at {time:.2f} s does not decode")
+            self.position = number + 1
+            if self.geometry is None:
+                self.geometry = Geometry.of(item.frame, self.source.stream)
+            yield self.geometry.picture(item.frame)
 
 
 def read_decord(path: Path, index: FrameIndex, numbers: list[int]) -> Pictures:

@@ -56,6 +56,12 @@ class Source:
             return float(index / self.rate)
         return max(0.0, float(pts * self.time_base - self.origin))
 
+    def times(self, pts: "np.ndarray[Any, np.dtype[np.int64]]") -> "np.ndarray[Any, np.dtype[np.float64]]":
+        """`time` of many frames at once."""
+        base, origin = self.time_base, self.origin
+        ticks = pts * (base.numerator * origin.denominator) - origin.numerator * base.denominator
+        return np.maximum(0.0, ticks / (base.denominator * origin.denominator))
+
 
 @contextmanager
 def open_video(path: str | Path) -> Iterator[Source]:

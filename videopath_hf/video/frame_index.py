@@ -61,7 +61,7 @@ def _frame_index(path: Path, size: int, changed: int) -> FrameIndex:
         keyframes = np.flatnonzero([key for _, key in packets])
         if len(keyframes) > 1 and not _starts_clean(source, int(pts[keyframes[1]])):
             keyframes = keyframes[:1]
-        return FrameIndex(pts, np.array([source.time(int(tick), 0) for tick in pts]), keyframes, closed)
+        return FrameIndex(pts, source.times(pts), keyframes, closed)
 
 
 def _is_closed(packets: list[tuple[int, bool]]) -> bool:

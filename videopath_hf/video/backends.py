@@ -147,7 +147,7 @@ def read_decord(path: Path, index: FrameIndex, numbers: list[int]) -> Pictures:
         if len(reader) != len(index.times):
             raise _other_count(path, "decord", len(reader), len(index.times))
         if not index.closed:  # after a seek into an open group of pictures decord miscounts
-            pictures: Pictures = np.stack(list(_one_by_one(reader, numbers)))
+            pictures: Pictures = _one_by_one(lambda _: reader.next().asnumpy(), numbers)
         else:
             pictures = reader.get_batch(numbers).asnumpy()
     except (RuntimeError, decord.DECORDError) as error:
@@ -156,12 +156,10 @@ def read_decord(path: Path, index: FrameIndex, numbers: list[int]) -> Pictures:
     return pictures
 
 
-def _one_by_one(reader: Any, numbers: list[int]) -> Iterator[Pictures]:
+def _one_by_one(read: Callable[[int], Pictures], numbers: list[int]) -> Pictures:
     wanted = set(numbers)
-    for number in range(numbers[-1] + 1):
-        frame = reader.next()
-        if number in wanted:
-            yield frame.asnumpy()
+    pictures = (read(number) for number in range(numbers[-1] + 1))
+    return np.stack([picture for number, picture in enumerate(pictures) if number in wanted])
 
 
 def read_torchcodec(path: Path, index: FrameIndex, numbers: list[int]) -> Pictures:
@@ -173,10 +171,11 @@ def read_torchcodec(path: Path, index: FrameIndex, numbers: list[int]) -> Pictur
         decoder = VideoDecoder(str(path), dimension_order="NHWC", num_ffmpeg_threads=0)
         if len(decoder) != len(index.times):
             raise _other_count(path, "torchcodec", len(decoder), len(index.times))
-        batch = decoder.get_frames_at(numbers)
+        if not index.closed:  # with FFmpeg 5 a seek into an open group of pictures loses frames
+            return _one_by_one(lambda number: decoder.get_frame_at(number).data.numpy(), numbers)
+        pictures: Pictures = decoder.get_frames_at(numbers).data.numpy()
     except (RuntimeError, ValueError, IndexError) as error:
         raise VideoError(f"{path} cannot be decoded by torchcodec ({reason(error)}); use backend='pyav'") from None
-    pictures: Pictures = batch.data.numpy()
     return pictures
 
 

@@ -118,9 +118,9 @@ def decode(source: Source, from_start: bool = True, wanted: Collection[int] | No
 
     Raises:
         VideoError: where decoding fails, with the time of the last good frame, and, read `from_start`, at the end of
-            a file that holds less than its header says.
+            a file that holds less than its header says, or no frame at all.
     """
-    packets, last = 0, 0.0
+    packets, frames, last = 0, 0, 0.0
     context = source.stream.codec_context
     needed = wanted if context.name in _SKIPPING else None
     try:
@@ -130,11 +130,15 @@ def decode(source: Source, from_start: bool = True, wanted: Collection[int] | No
                 context.skip_frame = "DEFAULT" if packet.pts in needed else "NONREF"
             for frame in packet.decode():
                 last = source.time(frame.pts, 0)
+                frames += 1
                 yield frame
     except (av.FFmpegError, OSError) as error:
         raise decoding_error(source.path, last, error) from None
     if from_start:
         check_complete(source, packets, last)
+        if frames == 0:
+            why = "no frame that can be decoded" if packets else "a video stream without a single frame"
+            raise VideoError(f"{source.path} holds {why}")
 
 
 def check_complete(source: Source, packets: int, last: float) -> None:

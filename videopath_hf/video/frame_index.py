@@ -8,7 +8,7 @@ import av
 import numpy as np
 from av.video.frame import PictureType
 
-from videopath_hf.video.container import Source, VideoError, check_complete, decode, decoding_error, open_video
+from videopath_hf.video.container import Source, check_complete, decode, decoding_error, open_video
 
 _REMEMBERED = 16  # files
 
@@ -105,6 +105,4 @@ def _packets(source: Source) -> list[tuple[int, bool]] | None:
 def _by_decoding(path: Path) -> FrameIndex:
     with open_video(path) as source:
         times = [source.time(frame.pts, index) for index, frame in enumerate(decode(source))]
-    if not times:
-        raise VideoError(f"{path} holds no frame that can be decoded")
     return FrameIndex(None, np.array(times, dtype=np.float64), np.zeros(1, dtype=np.int64))

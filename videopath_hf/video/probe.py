@@ -45,8 +45,7 @@ def probe(path: str | Path) -> VideoInfo:
     """
     with open_video(path) as source:
         frames, first, end, geometry = _walk(source)
-        if geometry is None:
-            raise VideoError(f"{source.path} holds no frame that can be decoded")
+        assert geometry is not None  # `decode` refuses a video without frames
         listed = len(frame_index(path).times)
         if frames < listed:  # the last packet may be cut off in its middle without an error of the decoder
             raise VideoError(f"{source.path} is damaged or cut off: {frames} of its {listed} frames decode")

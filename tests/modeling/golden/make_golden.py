@@ -23,7 +23,8 @@ HERE = Path(__file__).parent
 AUTHORS_PINPOINTS = "[(384, 768), (768, 384), (768, 768), (1152, 384), (384, 1152)]"
 ALL_GRIDS = "(1x1),...,(6x6)"
 SIZES = [(748, 792), (792, 748), (820, 369), (369, 820), (1, 1), (720, 1280), (384, 384), (3000, 200), (1154, 2307)]
-"""(height, width); the first four have other token counts, the last another canvas, where one rounds instead of cutting off."""
+"""(height, width); who rounds instead of cutting off gets other token counts for the first, another canvas for the
+last."""
 
 
 def taken_frames(total: int, fps: float, limit: int, strategy: str, video_fps: float) -> list[int]:

@@ -113,7 +113,7 @@ def test_leaving_a_stream_stops_the_model_and_the_session_goes_on(
     stream = session.stream("Describe it.", max_new_tokens=4000, min_new_tokens=4000)
     next(stream)
     stream.close()
-    assert len(steps) < 1000
+    assert len(steps) < 4000
     assert session.ask("What?", max_new_tokens=4).tokens == expected
 
 

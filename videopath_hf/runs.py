@@ -56,6 +56,19 @@ def claim_output(
             shutil.rmtree(out)  # the run failed before it made anything
 
 
+def check_output(out: str | Path, key: str, what: str, same: Callable[[str, str], bool] | None = None) -> None:
+    """Refuse a folder that `claim_output` would refuse as another's, without making or changing anything.
+
+    Raises:
+        UserError: the folder holds other files, or the output of another configuration.
+    """
+    out = Path(out)
+    if out.is_dir():
+        _check_claim(out, {"what": what, "key": key}, same)
+    elif out.exists():
+        raise UserError(f"output {out} is or lies below a file; give a folder with --out")
+
+
 def _check_claim(out: Path, claim: dict[str, str], same: Callable[[str, str], bool] | None) -> None:
     path = out / ".claim.json"
     if not path.exists():

@@ -380,3 +380,26 @@ def test_nothing_of_the_machine_is_in_the_records(curated: Path, lecture: Path) 
     for name in ("clips.jsonl", "rejects.jsonl", "segments.jsonl", "run.json", "report.html"):
         assert str(lecture.parent) not in (curated / name).read_text(encoding="utf-8")
         assert os.sep + "tmp" + os.sep not in (curated / name).read_text(encoding="utf-8")
+
+
+def test_a_name_with_spaces_newlines_and_bytes_that_are_no_text_is_curated(lecture: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    name = os.fsdecode("Fälle 1\n2 é ".encode() + b"\xff.mp4")
+    shutil.copy(lecture, folder / name)
+    shutil.copy(lecture.with_suffix(".srt"), (folder / name).with_suffix(".srt"))
+    (folder / os.fsdecode(b"\xfe.mp4")).write_bytes(b"not a video")
+    summary = curate([folder], tmp_path / "out", FAST)
+    assert (summary.clips, summary.failed) == (2, 1)
+    assert {clip.source for clip in read_records(tmp_path / "out" / "clips.jsonl", ClipRecord)} == {
+        "Fälle 1\n2 é \\xff.mp4"
+    }
+
+
+def test_what_is_left_out_of_a_folder_is_written_out(lecture: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(lecture, folder / "a.mp4")
+    (folder / "link.mp4").symlink_to(lecture)
+    assert any("link.mp4 was left out" in text for text in curate([folder], tmp_path / "out", FAST).notes)
+    assert "link.mp4 was left out" in (tmp_path / "out" / "run.json").read_text()

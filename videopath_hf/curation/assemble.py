@@ -60,13 +60,14 @@ class Plan(Record):
 
     lectures: list[PlannedLecture]
     settings: CurateSettings
+    notes: list[str]
 
 
-def write_plan(out: Path, lectures: Sequence[Lecture], settings: CurateSettings) -> None:
+def write_plan(out: Path, plan: Plan) -> None:
     """Say what belongs to the run. What an earlier run put together is no longer true and is removed."""
     for name in (".work/done.json", *_WRITTEN):
         (out / name).unlink(missing_ok=True)
-    write_text(_plan_path(out), _plan(lectures, settings).model_dump_json(indent=1) + "\n")
+    write_text(_plan_path(out), plan.model_dump_json(indent=1) + "\n")
 
 
 def read_plan(out: Path) -> Plan:
@@ -85,22 +86,23 @@ def _plan_path(out: Path) -> Path:
     return out / ".work" / "plan.json"
 
 
-def _plan(lectures: Sequence[Lecture], settings: CurateSettings) -> Plan:
+def make_plan(lectures: Sequence[Lecture], settings: CurateSettings, notes: list[str]) -> Plan:
+    """The plan of a run; `notes` are sentences on what was left out of it."""
     planned = [PlannedLecture(video_id=x.video_id, source=x.source, sha256=x.sha256) for x in lectures]
-    return Plan(lectures=planned, settings=settings)
+    return Plan(lectures=planned, settings=settings, notes=notes)
 
 
-def finished_summary(out: Path, lectures: Sequence[Lecture], settings: CurateSettings) -> CurateSummary | None:
+def finished_summary(out: Path, lectures: Sequence[Lecture], plan: Plan) -> CurateSummary | None:
     """The summary of this very run, if it was finished by these versions and all its files are still there."""
     path = out / ".work" / "done.json"
     if not path.exists():
         return None
     done = read_json(path)
-    if done["key"] != _done_key(_plan(lectures, settings)) or any(
+    if done["key"] != _done_key(plan) or any(
         not (out / name).is_file() or (out / name).stat().st_size != size for name, size in done["sizes"].items()
     ):
         return None
-    if any(finished(lecture, out, settings) is None for lecture in lectures):
+    if any(finished(lecture, out, plan.settings) is None for lecture in lectures):
         return None
     return CurateSummary.model_validate({**read_json(out / "run.json")["summary"], "out": str(out)})
 
@@ -141,7 +143,7 @@ def assemble(out: Path) -> CurateSummary:
     if clips:
         write_records(out / "clips.jsonl", clips)
     _remove_leftovers(out, clips, {result.video_id for result in done})
-    summary = _summary(out, results, clips, rejects)
+    summary = _summary(out, plan, results, clips, rejects)
     write_json(out / "run.json", _run(plan, results, summary, clips))
     write_report(out)
     sizes = {name: (out / name).stat().st_size for name in _WRITTEN if (out / name).exists()}
@@ -157,10 +159,10 @@ def _result(out: Path, planned: PlannedLecture) -> LectureResult:
 
 
 def _summary(
-    out: Path, results: Sequence[LectureResult], clips: Sequence[ClipRecord], rejects: Sequence[Reject]
+    out: Path, plan: Plan, results: Sequence[LectureResult], clips: Sequence[ClipRecord], rejects: Sequence[Reject]
 ) -> CurateSummary:
     seconds: dict[str, float] = {}
-    notes: dict[str, None] = {}
+    notes: dict[str, None] = dict.fromkeys(plan.notes)
     for result in results:
         for name, block in result.blocks.items():
             seconds[name] = round(seconds.get(name, 0.0) + block.seconds, 3)

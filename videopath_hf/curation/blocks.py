@@ -17,6 +17,7 @@ from videopath_hf.curation.clips import (
     too_short,
 )
 from videopath_hf.curation.frames import SegmentFrames, decode_pass
+from videopath_hf.curation.inputs import shown
 from videopath_hf.curation.quality import fault
 from videopath_hf.curation.reading import SegmentReading, name_presenters, read_page, read_tissue
 from videopath_hf.curation.refine import Refiner, covered_share
@@ -62,14 +63,15 @@ class Transcribe(Block):
 
     def run(self, state: LectureState) -> Count:
         lecture = state.lecture
-        beside = [(path.name, file_sha256(path)) for path in sidecars(lecture.path)]
+        beside = [(shown(path.name), file_sha256(path)) for path in sidecars(lecture.path)]
         has_audio = state.known_info().has_audio
-        found = state.once(
-            self,
-            "transcribe",
-            [lecture.video_id, has_audio, beside],
-            lambda: transcribe(lecture.path, lecture.video_id, has_audio, state.settings.transcript).model_dump(),
-        )
+
+        def work() -> dict[str, Any]:
+            made = transcribe(lecture.path, lecture.video_id, has_audio, state.settings.transcript)
+            source = None if made.source is None else shown(made.source)
+            return made.model_copy(update={"source": source, "notes": list(map(shown, made.notes))}).model_dump()
+
+        found = state.once(self, "transcribe", [lecture.video_id, has_audio, beside], work)
         state.transcript = Transcript.model_validate(found)
         state.notes += [f"{lecture.source}: {note}" for note in state.transcript.notes]
         count = len(state.transcript.sentences)

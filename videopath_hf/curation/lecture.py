@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from pydantic import Field, ValidationError
 
 from videopath_hf import __version__
-from videopath_hf.curation.inputs import Lecture
+from videopath_hf.curation.inputs import Lecture, shown
 from videopath_hf.curation.settings import CurateSettings
 from videopath_hf.curation.transcript import Transcript, sidecars
 from videopath_hf.errors import MissingExtraError, UserError
@@ -110,7 +110,7 @@ def work_folder(out: Path, video_id: str) -> Path:
 
 def result_key(lecture: Lecture, settings: CurateSettings) -> str:
     """What a lecture's result is keyed by. Limits of time and of failures are not part of it."""
-    beside = [(path.name, file_sha256(path)) for path in sidecars(lecture.path)]
+    beside = [(shown(path.name), file_sha256(path)) for path in sidecars(lecture.path)]
     plain = settings.model_dump(mode="json", exclude={"probe", "max_failed_videos"})
     return content_hash(__version__, lecture.video_id, lecture.source, lecture.sha256, beside, plain)
 
@@ -143,6 +143,7 @@ def keep_result(out: Path, result: LectureResult) -> LectureResult:
 
 def failure(lecture: Lecture, settings: CurateSettings, step: str, reason: str, final: bool) -> LectureResult:
     """The result of a lecture that could not be curated: quarantined, with the reason."""
+    reason = shown(reason.replace(str(lecture.path), lecture.source))  # records name no place on a machine
     failed = Reject(video_id=lecture.video_id, source=lecture.source, start=0, end=0, step=step, reason=reason)
     key = result_key(lecture, settings)
     return LectureResult(

@@ -14,8 +14,10 @@ from queue import SimpleQueue
 
 from videopath_hf.curation.assemble import (
     CurateSummary,
+    Plan,
     assemble,
     finished_summary,
+    make_plan,
     nothing_kept,
     read_plan,
     write_plan,
@@ -26,6 +28,7 @@ from videopath_hf.curation.lecture import LectureResult, Listener, Tools, finish
 from videopath_hf.curation.settings import CurateSettings
 from videopath_hf.curation.worker import Worker
 from videopath_hf.errors import MissingExtraError, TooManyRejectsError, UserError
+from videopath_hf.progress import note
 from videopath_hf.runs import claim_output
 
 __all__ = ["CurateSummary", "curate", "curate_one", "finish", "prepare"]
@@ -58,11 +61,13 @@ def curate(
     if workers < 0 or (limit is not None and limit < 1):
         raise UserError(f"workers = {workers}, limit = {limit}: workers must be at least 0, limit at least 1")
     out = Path(out)
-    lectures = check(inputs, out, settings, limit)
-    with claim_output(out, _key(lectures), "curate", same=_shares_a_lecture):
-        summary = finished_summary(out, lectures, settings)
+    lectures, plan = check(inputs, out, settings, limit)
+    with claim_output(out, run_key(plan), "curate", same=shares_a_lecture):
+        summary = finished_summary(out, lectures, plan)
         if summary is None:
-            write_plan(out, lectures, settings)
+            for message in plan.notes:
+                note(message)
+            write_plan(out, plan)
             results = _curate_all(lectures, out, settings, workers)
             if len(lectures) == 1 and (failed := results[0].failed) is not None:
                 raise UserError(failed.reason)  # alone, it is the user's mistake and ends the run
@@ -79,9 +84,10 @@ def prepare(inputs: Sequence[Path], out: Path, settings: CurateSettings, limit: 
     Raises:
         UserError, MissingExtraError: as `curate`, before anything is done.
     """
-    lectures = check(inputs, Path(out), settings, limit)
-    with claim_output(out, _key(lectures), "curate", same=_shares_a_lecture):
-        write_plan(Path(out), lectures, settings)
+    out = Path(out)
+    lectures, plan = check(inputs, out, settings, limit)
+    with claim_output(out, run_key(plan), "curate", same=shares_a_lecture):
+        write_plan(out, plan)
     return lectures
 
 
@@ -136,23 +142,26 @@ def finish(out: Path) -> CurateSummary:
     """
     out = Path(out)
     plan = read_plan(out)
-    with claim_output(out, " ".join(sorted(planned.sha256[:16] for planned in plan.lectures)), "curate"):
+    with claim_output(out, run_key(plan), "curate"):
         summary = assemble(out)
     return _checked(summary, out, plan.settings)
 
 
-def check(inputs: Sequence[Path], out: Path, settings: CurateSettings, limit: int | None = None) -> list[Lecture]:
+def check(
+    inputs: Sequence[Path], out: Path, settings: CurateSettings, limit: int | None = None
+) -> tuple[list[Lecture], Plan]:
     """Find the lectures, and refuse what cannot work before the output folder is claimed for it."""
     for module, package in _NEEDED.items():
         if find_spec(module) is None:
             raise MissingExtraError(package, "curate", "curating videos")
     from videopath_hf.curation.block import load_blocks
 
-    lectures = find_lectures(inputs, out)[:limit]
+    notes: list[str] = []
+    lectures = find_lectures(inputs, out, notes)[:limit]
     for block in load_blocks(settings.blocks):
         block.stop()
     _check_backends(lectures, settings)
-    return lectures
+    return lectures, make_plan(lectures, settings, notes)
 
 
 def _check_backends(lectures: Sequence[Lecture], settings: CurateSettings) -> None:
@@ -175,11 +184,13 @@ def _check_backends(lectures: Sequence[Lecture], settings: CurateSettings) -> No
         )
 
 
-def _key(lectures: Sequence[Lecture]) -> str:
-    return " ".join(sorted(lecture.sha256[:16] for lecture in lectures))
+def run_key(plan: Plan) -> str:
+    """What an output folder is claimed for: the lectures of a run."""
+    return " ".join(sorted(planned.sha256[:16] for planned in plan.lectures))
 
 
-def _shares_a_lecture(seen: str, key: str) -> bool:
+def shares_a_lecture(seen: str, key: str) -> bool:
+    """Whether a folder, claimed for the lectures of one key, may be continued for those of another."""
     return not set(seen.split()).isdisjoint(key.split())
 
 

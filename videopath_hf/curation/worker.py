@@ -26,6 +26,7 @@ from videopath_hf.errors import UserError
 from videopath_hf.progress import note, send_notes_to
 
 _LONGEST = 24 * 3600.0  # seconds: a header that promises more is not believed
+_HEADER_SECONDS = 30.0
 _BEAT_SECONDS = 0.2  # at most so often is a beat passed on
 _CODE = "import sys; sys.path[:] = {path!r}; from videopath_hf.curation.worker import serve; serve({file})"
 
@@ -89,11 +90,12 @@ class Worker:
             connection = self._start()
             connection.send((lecture, out, settings))
             while True:
-                if not connection.poll(watch.patience()):
-                    if (why := watch.overdue()) is None:
-                        continue
+                heard = connection.poll(watch.patience())
+                if (why := watch.overdue(heard)) is not None:
                     self.close()
                     return keep_result(out, failure(lecture, settings, watch.name, why, final=False))
+                if not heard:
+                    continue
                 kind, content = connection.recv()
                 if kind == "result":
                     return LectureResult.model_validate_json(content)
@@ -108,6 +110,19 @@ class Worker:
         except BaseException:
             self.close()
             raise
+
+    def header_seconds(self, path: Path) -> float | None:
+        """Length of a video by its header; None where there is none to be had, or not within half a minute."""
+        try:
+            connection = self._start()
+            connection.send(path)
+            if connection.poll(_HEADER_SECONDS):
+                seconds: float | None = connection.recv()[1]
+                return seconds
+        except (EOFError, ConnectionError):
+            pass  # it crashed the process: its length is as unknown as that of any other damaged file
+        self.close()
+        return None
 
     def _start(self) -> Connection:
         if self._connection is not None and self._process is not None and self._process.poll() is None:
@@ -171,10 +186,12 @@ class _Watch:
             left = min(left, self._began + self._whole - time.monotonic())
         return max(0.0, left)
 
-    def overdue(self) -> str | None:
-        """Why the worker is given up, if it is time."""
+    def overdue(self, heard: bool) -> str | None:
+        """Why the worker is given up, if it is time; `heard` where it has just said something."""
         now = time.monotonic()
-        if now - self._heard >= self._silence():
+        if not self._watched:
+            return None
+        if not heard and now - self._heard >= self._silence():
             return f"no frame for {self._silence():g} s (probe.stall_seconds)"
         if self.name == "probe" and now - self._began >= self._whole:
             return f"not decoded in {self._whole:g} s (probe.min_seconds, probe.slowest)"
@@ -215,7 +232,7 @@ def serve(file: int) -> None:
     """What the worker process does: curate the lectures that come through a connection until it is closed."""
     connection = Connection(file)
     report, tools = _Report(connection), Tools()
-    jobs: SimpleQueue[tuple[Lecture, Path, CurateSettings]] = SimpleQueue()
+    jobs: SimpleQueue[tuple[Lecture, Path, CurateSettings] | Path] = SimpleQueue()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's to handle
     send_notes_to(lambda message: report.send("note", message))
 
@@ -228,10 +245,24 @@ def serve(file: int) -> None:
 
     threading.Thread(target=receive, daemon=True).start()
     while True:
-        lecture, out, settings = jobs.get()
+        job = jobs.get()
+        if isinstance(job, Path):
+            report.send("header", _header_seconds(job))
+            continue
         try:
-            result = run_lecture(lecture, out, settings, tools, report)
+            result = run_lecture(*job, tools, report)
         except (UserError, OSError) as error:
             report.send("error", error)
         else:
             report.send("result", result.model_dump_json())
+
+
+def _header_seconds(path: Path) -> float | None:
+    from videopath_hf.video.container import VideoError, open_video
+
+    try:
+        with open_video(path) as source:
+            ticks = source.container.duration
+    except VideoError:
+        return None
+    return ticks / 1_000_000 if ticks and ticks > 0 else None

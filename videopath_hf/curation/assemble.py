@@ -18,7 +18,7 @@ from videopath_hf.records import ClipRecord, Record, Reject, Segment
 
 _VERSIONS = (
     "videopath-hf", "av", "numpy", "opencv-python-headless", "scenedetect-headless", "scikit-image", "rapidocr",
-    "onnxruntime", "openai-whisper",
+    "onnxruntime", "openai-whisper", "faster-whisper", "silero-vad", "rapidfuzz", "jellyfish", "wordfreq",
 )  # fmt: skip
 _WRITTEN = ("clips.jsonl", "rejects.jsonl", "segments.jsonl", "run.json", "report.html")
 

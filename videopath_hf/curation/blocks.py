@@ -22,7 +22,7 @@ from videopath_hf.curation.quality import fault
 from videopath_hf.curation.reading import SegmentReading, name_presenters, read_page, read_tissue
 from videopath_hf.curation.refine import Refiner, covered_share
 from videopath_hf.curation.segments import find_segments
-from videopath_hf.curation.transcript import Transcript, sidecars, transcribe
+from videopath_hf.curation.transcript import Transcript, transcribe, transcript_inputs
 from videopath_hf.files import file_sha256
 from videopath_hf.records import Box, ClipRecord, PersonBox, RemovedText, Segment, Sentence
 from videopath_hf.video.backends import cpus
@@ -63,7 +63,7 @@ class Transcribe(Block):
 
     def run(self, state: LectureState) -> Count:
         lecture = state.lecture
-        beside = [(shown(path.name), file_sha256(path)) for path in sidecars(lecture.path)]
+        beside = transcript_inputs(lecture.path, state.settings.transcript)
         has_audio = state.known_info().has_audio
 
         def work() -> dict[str, Any]:

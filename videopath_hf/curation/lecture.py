@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError
 from videopath_hf import __version__
 from videopath_hf.curation.inputs import Lecture, shown
 from videopath_hf.curation.settings import CurateSettings
-from videopath_hf.curation.transcript import Transcript, sidecars
+from videopath_hf.curation.transcript import Transcript, transcript_inputs
 from videopath_hf.errors import MissingExtraError, UserError
 from videopath_hf.files import content_hash, file_sha256, write_text
 from videopath_hf.records import ClipRecord, Record, Reject, Segment
@@ -110,7 +110,7 @@ def work_folder(out: Path, video_id: str) -> Path:
 
 def result_key(lecture: Lecture, settings: CurateSettings) -> str:
     """What a lecture's result is keyed by. Limits of time and of failures are not part of it."""
-    beside = [(shown(path.name), file_sha256(path)) for path in sidecars(lecture.path)]
+    beside = transcript_inputs(lecture.path, settings.transcript)
     plain = settings.model_dump(mode="json", exclude={"probe", "max_failed_videos"})
     return content_hash(__version__, lecture.video_id, lecture.source, lecture.sha256, beside, plain)
 

@@ -167,20 +167,16 @@ def check(
 def _check_backends(lectures: Sequence[Lecture], settings: CurateSettings) -> None:
     """Refuse what cannot work before the output folder is claimed for it."""
     from videopath_hf.curation.ocr import rapidocr_installed
-    from videopath_hf.curation.speech import find_whisper
-    from videopath_hf.curation.transcript import sidecars
+    from videopath_hf.curation.transcript import check_transcriber, sidecars
 
     if settings.screen_text.backend == "rapidocr" and not rapidocr_installed():
         raise MissingExtraError("rapidocr", "curate", "screen_text.backend=rapidocr")
-    if settings.transcript.backend == "whisper" and isinstance(
-        missing := find_whisper(settings.transcript.whisper_model), str
-    ):
-        raise UserError(f"transcript.backend=whisper cannot be used: {missing}")
+    check_transcriber(settings.transcript)
     without = [lecture.path.name for lecture in lectures if not sidecars(lecture.path)]
     if settings.transcript.backend == "sidecar" and len(without) == len(lectures):
         raise UserError(
             f"transcript.backend=sidecar, but no input has a .srt, .vtt or .json file of its name beside it "
-            f"({', '.join(without[:3])}); add them or set transcript.backend to auto, whisper or none"
+            f"({', '.join(without[:3])}); add them or set transcript.backend to auto, whisper, faster-whisper or none"
         )
 
 

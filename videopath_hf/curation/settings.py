@@ -28,14 +28,26 @@ class TranscriptSettings(Settings):
 
     Args:
         backend (`str`, defaults to `"auto"`): `"sidecar"` (.srt, .vtt or .json beside the video), `"whisper"`
-            (openai-whisper), `"none"`, or `"auto"`: the sidecar, else Whisper where its model is on disk, else none.
-        whisper_model (`str`, defaults to `"base"`): a model's name or the path of a .pt file. It is never downloaded.
-        language (`str`, *optional*): language code for Whisper; detected if omitted.
+            (openai-whisper), `"faster-whisper"`, `"none"`, or `"auto"`: the sidecar, else faster-whisper or
+            openai-whisper where the model is on disk, else none.
+        whisper_model (`str`, defaults to `"base"`): a model's size by name, or the path of a .pt file
+            (openai-whisper) or of a CTranslate2 folder (faster-whisper). It is never downloaded.
+        language (`str`, *optional*): language code of the speech; taken from the first speech if omitted.
+        device (`str`, defaults to `"auto"`): `"cpu"`, `"cuda"`, or `"auto"`: CUDA where there is one.
+        voice_threshold (`float`, defaults to 0.5): probability of Silero's voice detector from which sound is speech
+            and is given to the recognizer, its authors' own; 0 takes all sound for speech.
+        correct (`str`, defaults to `"speech"`): whose misheard pathology terms are corrected: `"speech"` what was
+            recognized, `"all"` subtitle files too, `"none"` nothing.
+        vocabulary (`str`, *optional*): a text file of further terms, see `vocabulary.load_vocabulary`.
     """
 
-    backend: Literal["auto", "sidecar", "whisper", "none"] = "auto"
-    whisper_model: str = "base"
+    backend: Literal["auto", "sidecar", "whisper", "faster-whisper", "none"] = "auto"
+    whisper_model: str = Field(default="base", min_length=1)
     language: str | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    voice_threshold: float = Field(default=0.5, ge=0, lt=1)
+    correct: Literal["speech", "all", "none"] = "speech"
+    vocabulary: str | None = None
 
 
 class SegmentSettings(Settings):

@@ -1,94 +1,264 @@
-"""Speech to text by openai-whisper, from a model file that is on disk."""
+"""Speech to text by openai-whisper or faster-whisper, from a model that is on disk. Nothing is ever downloaded."""
 
-import importlib.util
-import math
 import os
+import zlib
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple, Protocol
 
-import numpy as np
+from videopath_hf.curation.sound import Samples, Sound
+from videopath_hf.curation.voice import Voice, Window, pack
+from videopath_hf.errors import MissingExtraError, UserError
 
-from videopath_hf.records import Sentence
+SpeechBackend = Literal["whisper", "faster-whisper"]
+Device = Literal["auto", "cpu", "cuda"]
 
-_RATE = 16_000  # Hz: what Whisper hears
 _LONGEST_WORD = 1.0  # seconds: Whisper counts a pause as part of the word after it
-_SILENCE = 0.6  # Whisper's own threshold on no_speech_prob
+_SENTENCE_ENDS = ".!?\u3002\uff01\uff1f"
+MAX_COMPRESSION = 2.4  # Whisper's own threshold: text that shrinks more repeats itself
+_CT2_FILES = ("model.bin", "config.json", "tokenizer.json")
 
 
-def find_whisper(model: str) -> Path | str:
-    """Find a Whisper model on disk: its path, or one clause that says what is missing."""
-    if importlib.util.find_spec("whisper") is None:
-        return "openai-whisper is not installed (pip install 'videopath-hf[whisper]')"
-    if model.endswith(".pt") or os.sep in model:
-        path = Path(model).expanduser()
-        return path if path.is_file() else f"the Whisper model file {path} does not exist"
-    import whisper
+class Spoken(NamedTuple):
+    """A word as the model wrote it, with its spaces and punctuation, and its mean token probability."""
 
-    if model not in whisper.available_models():
-        return f"{model!r} is neither a .pt file nor one of the Whisper models {', '.join(whisper.available_models())}"
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "whisper"
-    path = cache / f"{model}.pt" if model != "large" else cache / "large-v3.pt"
-    if path.is_file():
-        return path
-    fetch = f"python -c \"import whisper; whisper.load_model('{model}')\""
-    return f"the Whisper model {model!r} is not on disk (fetch it with: {fetch})"
+    start: float
+    end: float
+    text: str
+    confidence: float
 
 
-def speech_to_text(path: Path, model: Path, language: str | None) -> list[Sentence]:
-    """Transcribe a video's sound; what Whisper itself takes for silence is left out.
+class Cue(NamedTuple):
+    """What was heard up to a full stop, with the model's own figures for the 30 s around."""
 
-    Returns:
-        `list[Sentence]`: one cue a sentence, from word times; `confidence` is the mean probability of its words.
+    words: tuple[Spoken, ...]
+    logprob: float = 0.0
+    no_speech: float = 0.0
+
+    @property
+    def start(self) -> float:
+        """Second of the first word; a pause before it does not count."""
+        return max(self.words[0].start, self.words[0].end - _LONGEST_WORD)
+
+    @property
+    def end(self) -> float:
+        """Second at which the last word ends."""
+        return max(self.start, self.words[-1].end)
+
+    @property
+    def text(self) -> str:
+        """The words as one text."""
+        return " ".join("".join(word.text for word in self.words).split())
+
+    @property
+    def confidence(self) -> float:
+        """Mean probability of the words."""
+        return sum(word.confidence for word in self.words) / len(self.words)
+
+
+class Recognizer(Protocol):
+    """Turns up to 30 s of sound into cues; times are seconds from its start."""
+
+    language: str | None
+    """Language code; where None, the first sound says it."""
+
+    def hear(self, samples: Samples) -> list[Cue]:
+        """Transcribe float32 [samples] at 16 kHz."""
+        ...
+
+
+def find_model(backend: SpeechBackend, model: str) -> Path:
+    """Find a model on disk: a .pt file for openai-whisper, a CTranslate2 folder for faster-whisper.
+
+    Args:
+        model (`str`): a size by name, looked for where the library itself keeps its models, or a path.
+
+    Raises:
+        MissingExtraError: the library is not installed.
+        UserError: the model is not on disk; the message says how to get it.
     """
-    import torch
-    import whisper
+    path = _find_openai(model) if backend == "whisper" else _find_faster(model)
+    for package in ("silero_vad", "onnxruntime", "rapidfuzz", "jellyfish", "wordfreq"):
+        if find_spec(package) is None:
+            raise MissingExtraError(package, "speech", f"transcript.backend={backend}")
+    return path
 
-    network = whisper.load_model(str(model), device="cuda" if torch.cuda.is_available() else "cpu")
-    result = whisper.transcribe(
-        network,
-        load_sound(path),
-        language=language,
-        word_timestamps=True,
-        condition_on_previous_text=False,  # with it one repetition breeds the next
-        fp16=torch.cuda.is_available(),
-        temperature=0.0,  # the same words at every run
-        verbose=None,
-    )
-    cues: list[Sentence] = []
-    words: list[dict[str, Any]] = []
-    for segment in result["segments"]:
-        if segment["no_speech_prob"] > _SILENCE and segment["avg_logprob"] < -1.0:
-            continue
-        for word in segment["words"]:
-            words.append(word)
-            if word["word"].rstrip()[-1:] in ".!?":
-                cues.append(_sentence(words))
-                words = []
-    if words:
-        cues.append(_sentence(words))
+
+def _is_path(model: str) -> bool:
+    return model.endswith(".pt") or os.sep in model or Path(model).is_dir()
+
+
+def _find_openai(model: str) -> Path:
+    try:
+        import whisper
+    except ImportError:
+        raise MissingExtraError("whisper", "whisper", "transcript.backend=whisper") from None
+    if _is_path(model):
+        path = Path(model).expanduser()
+        if not path.is_file():
+            raise UserError(f"the Whisper model {path} is not a file; openai-whisper needs a .pt file")
+        return path
+    if model not in whisper.available_models():
+        known = ", ".join(whisper.available_models())
+        raise UserError(f"{model!r} is neither a .pt file nor one of the Whisper models {known}")
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "whisper"
+    path = cache / Path(whisper._MODELS[model]).name
+    if not path.is_file():
+        fetch = f"python -c \"import whisper; whisper.load_model('{model}')\""
+        raise UserError(f"the Whisper model {model!r} is not on disk (fetch it with: {fetch})")
+    return path
+
+
+def _find_faster(model: str) -> Path:
+    try:
+        from faster_whisper import available_models, download_model
+    except ImportError:
+        raise MissingExtraError("faster_whisper", "faster-whisper", "transcript.backend=faster-whisper") from None
+    if _is_path(model):
+        path = Path(model).expanduser()
+    elif model not in available_models():
+        known = ", ".join(available_models())
+        raise UserError(f"{model!r} is neither a CTranslate2 folder nor one of the Whisper models {known}")
+    else:
+        try:
+            path = Path(download_model(model, local_files_only=True))
+        except OSError:  # huggingface_hub: not in the cache
+            fetch = f"python -c \"import faster_whisper; faster_whisper.download_model('{model}')\""
+            raise UserError(f"the faster-whisper model {model!r} is not on disk (fetch it with: {fetch})") from None
+    missing = [name for name in _CT2_FILES if not (path / name).is_file()]
+    if missing:
+        raise UserError(f"the faster-whisper model {path} is not a CTranslate2 folder: it has no {missing[0]}")
+    return path
+
+
+def make_recognizer(backend: SpeechBackend, model: Path, language: str | None, device: Device) -> Recognizer:
+    """Load a model that `find_model` found."""
+    make = _OpenAI if backend == "whisper" else _Faster
+    return make(model, language, device)
+
+
+class _OpenAI:
+    def __init__(self, model: Path, language: str | None, device: Device) -> None:
+        import torch
+        import whisper
+
+        if device == "cuda" and not torch.cuda.is_available():
+            raise UserError("transcript.device=cuda, but torch finds no CUDA device; set it to cpu or auto")
+        self._cuda = device != "cpu" and torch.cuda.is_available()
+        try:
+            self._network = whisper.load_model(str(model), device="cuda" if self._cuda else "cpu")
+        except Exception as error:  # a damaged file fails anywhere in torch's unpickling
+            raise UserError(f"the Whisper model {model} cannot be loaded: {_one_line(error)}") from None
+        self.language = language if self._network.is_multilingual else "en"
+
+    def hear(self, samples: Samples) -> list[Cue]:
+        import whisper
+
+        result: dict[str, Any] = whisper.transcribe(
+            self._network,
+            samples,
+            language=self.language,
+            word_timestamps=True,
+            condition_on_previous_text=False,  # with it one repetition breeds the next
+            fp16=self._cuda,
+            temperature=0.0,  # the same words at every run
+            verbose=None,
+        )
+        self.language = self.language or str(result["language"])
+        return [
+            cue
+            for segment in result["segments"]
+            for cue in _cues(
+                [Spoken(w["start"], w["end"], w["word"], w["probability"]) for w in segment["words"]],
+                segment["avg_logprob"],
+                segment["no_speech_prob"],
+            )
+        ]
+
+
+class _Faster:
+    def __init__(self, model: Path, language: str | None, device: Device) -> None:
+        import ctranslate2
+        from faster_whisper import WhisperModel
+
+        cuda = ctranslate2.get_cuda_device_count() > 0
+        if device == "cuda" and not cuda:
+            raise UserError("transcript.device=cuda, but CTranslate2 finds no CUDA device; set it to cpu or auto")
+        cuda = cuda and device != "cpu"
+        try:
+            self._network = WhisperModel(
+                str(model),
+                device="cuda" if cuda else "cpu",
+                compute_type="float16" if cuda else "int8",
+                local_files_only=True,
+            )
+        except (RuntimeError, ValueError, OSError) as error:
+            raise UserError(f"the faster-whisper model {model} cannot be loaded: {_one_line(error)}") from None
+        self.language = language if self._network.model.is_multilingual else "en"
+
+    def hear(self, samples: Samples) -> list[Cue]:
+        segments, info = self._network.transcribe(
+            samples,
+            language=self.language,
+            temperature=0.0,  # the same words at every run
+            condition_on_previous_text=False,
+            word_timestamps=True,
+        )
+        self.language = self.language or str(info.language)
+        return [
+            cue
+            for segment in segments
+            for cue in _cues(
+                [Spoken(w.start, w.end, w.word, w.probability) for w in segment.words or ()],
+                segment.avg_logprob,
+                segment.no_speech_prob,
+            )
+        ]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _cues(words: Sequence[Spoken], logprob: float, no_speech: float) -> list[Cue]:
+    """Split a segment after full stops."""
+    cues: list[Cue] = []
+    open_: list[Spoken] = []
+    for word in words:
+        open_.append(word)
+        if word.text.rstrip()[-1:] in tuple(_SENTENCE_ENDS):
+            cues.append(Cue(tuple(open_), logprob, no_speech))
+            open_ = []
+    if open_:
+        cues.append(Cue(tuple(open_), logprob, no_speech))
     return [cue for cue in cues if cue.text]
 
 
-def _sentence(words: list[dict[str, Any]]) -> Sentence:
-    start = max(0.0, float(words[0]["start"]), float(words[0]["end"]) - _LONGEST_WORD)
-    return Sentence(
-        start=round(start, 3),
-        end=round(max(start, float(words[-1]["end"])), 3),
-        text=" ".join("".join(word["word"] for word in words).split()),
-        confidence=round(math.fsum(float(word["probability"]) for word in words) / len(words), 4),
-    )
+def speech_to_text(sound: Sound, voice: Voice, recognizer: Recognizer) -> list[Cue]:
+    """Transcribe the spoken stretches of a sound; times are seconds of the sound.
+
+    A window whose words go round in a loop is heard again in halves, down to single stretches.
+    """
+    return [cue for window in pack(voice.stretches) for cue in _hear(window, sound, recognizer)]
 
 
-def load_sound(path: Path) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Decode the first audio stream to mono float32 at 16 kHz, without an ffmpeg program."""
-    import av
+def _hear(window: Window, sound: Sound, recognizer: Recognizer) -> list[Cue]:
+    cues = recognizer.hear(window.samples(sound))
+    if len(window.pieces) > 1 and compression_ratio(" ".join(cue.text for cue in cues)) > MAX_COMPRESSION:
+        return [cue for half in window.halves() for cue in _hear(half, sound, recognizer)]
+    return [cue._replace(words=tuple(_placed(word, window) for word in cue.words)) for cue in cues]
 
-    chunks: list[np.ndarray[Any, Any]] = []
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=_RATE)
-    with av.open(str(path)) as container:
-        for frame in container.decode(audio=0):
-            chunks.extend(piece.to_ndarray() for piece in resampler.resample(frame))
-        chunks.extend(piece.to_ndarray() for piece in resampler.resample(None))
-    if not chunks:
-        return np.zeros(0, dtype=np.float32)
-    return np.concatenate(chunks, axis=1)[0].astype(np.float32) / 32768.0
+
+def _placed(word: Spoken, window: Window) -> Spoken:
+    start, end = window.times(word.start, word.end)
+    return Spoken(round(start, 3), round(end, 3), word.text, round(float(word.confidence), 4))
+
+
+
+
+def compression_ratio(text: str) -> float:
+    """How many times shorter zlib makes a text; Whisper's measure of repetition."""
+    data = text.encode()
+    return len(data) / len(zlib.compress(data)) if data else 0.0
+

@@ -2,8 +2,8 @@
 
 python benchmarks/transcripts.py --video FILE --truth FILE --backend faster-whisper --model PATH [--json]
 
-The truth is a JSON file with `transcript` (sentences with `text`) and `cases` (each with `diagnosis`). Texts are compared
-in lower case, hyphens as spaces, other punctuation removed, spelling and numbers as they are (jiwer counts the errors).
+The truth is a JSON file with `transcript` (sentences with `text`) and `cases` (each with `diagnosis`). Texts are
+compared in lower case, hyphens as spaces, other punctuation removed, spelling and numbers as they are; jiwer counts.
 """
 
 import argparse
@@ -19,8 +19,8 @@ from typing import Any
 import jiwer
 from wordfreq import zipf_frequency
 
-from videopath_hf.curation.terms import spoken_diagnosis
 from videopath_hf.curation.settings import TranscriptSettings
+from videopath_hf.curation.terms import spoken_diagnosis
 from videopath_hf.curation.transcript import Transcript, transcribe
 from videopath_hf.curation.vocabulary import load_vocabulary
 from videopath_hf.video.probe import probe

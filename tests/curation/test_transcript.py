@@ -1,12 +1,19 @@
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from videopath_hf.curation import transcript
 from videopath_hf.curation.settings import TranscriptSettings
-from videopath_hf.curation.transcript import read_sidecar, sentences, sidecars, transcribe
+from videopath_hf.curation.sidecar import read_sidecar, sidecars
+from videopath_hf.curation.sentences import sentences
+from videopath_hf.curation.sound import Samples
+from videopath_hf.curation.speech import Cue, Spoken
+from videopath_hf.curation.transcript import transcribe, transcript_inputs
 from videopath_hf.errors import UserError
 from videopath_hf.records import Sentence
+from videopath_hf.samples import lecture_path
 
 
 def cue(start: float, end: float, text: str) -> Sentence:
@@ -64,6 +71,7 @@ def test_srt_comes_before_json(tmp_path: Path) -> None:
         ("a.srt", b"1\n00:00:05,000 --> 00:00:01,000\nBackwards.\n", "start <= end"),
         ("a.vtt", b"\xff\xfe\x00", "UTF-8"),
         ("a.json", b"{broken", "not valid JSON"),
+        ("a.json", b'{"transcript": [{"start": 0, "end": Infinity, "text": "x"}]}', "times must be seconds"),
         ("a.json", b'{"transcript": [{"start": "0:01", "end": 2, "text": "x"}]}', "times must be seconds"),
     ],
 )
@@ -110,10 +118,89 @@ def test_without_a_whisper_model_on_disk_auto_goes_on_and_says_what_is_missing(t
     settings = TranscriptSettings(whisper_model=str(tmp_path / "absent.pt"))
     made = transcribe(tmp_path / "a.mp4", "a", True, settings)
     assert made.backend == "none"
-    assert "not installed" in made.notes[0] or "absent.pt does not exist" in made.notes[0]
+    assert "not installed" in made.notes[0] or "absent.pt" in made.notes[0]
 
 
-def test_whisper_that_was_asked_for_and_is_absent_is_an_error(tmp_path: Path) -> None:
-    settings = TranscriptSettings(backend="whisper", whisper_model=str(tmp_path / "absent.pt"))
-    with pytest.raises(UserError, match=r"transcript\.backend=whisper cannot be used"):
+@pytest.mark.parametrize("backend", ["whisper", "faster-whisper"])
+def test_a_recognizer_that_was_asked_for_and_is_absent_is_an_error(tmp_path: Path, backend: str) -> None:
+    settings = TranscriptSettings.model_validate({"backend": backend, "whisper_model": str(tmp_path / "absent.pt")})
+    with pytest.raises(UserError, match=r"is not installed: pip install|absent\.pt"):
         transcribe(tmp_path / "a.mp4", "a", True, settings)
+
+
+def test_subtitles_are_changed_only_where_this_was_asked_for_and_then_it_is_recorded(tmp_path: Path) -> None:
+    for package in ("rapidfuzz", "jellyfish", "wordfreq"):
+        pytest.importorskip(package)
+    (tmp_path / "a.vtt").write_text("WEBVTT\n\n00:01.000 --> 00:03.000\nThe lamina propia is full, see.\n")
+    as_written = transcribe(tmp_path / "a.mp4", "a", False, TranscriptSettings())
+    assert as_written.sentences == [cue(1.0, 3.0, "The lamina propia is full, see.")]
+    assert as_written.corrections == []
+    corrected = transcribe(tmp_path / "a.mp4", "a", False, TranscriptSettings(correct="all"))
+    assert corrected.sentences == [cue(1.0, 3.0, "The lamina propria is full, see.")]
+    [made] = corrected.corrections
+    assert (made.heard, made.corrected) == ("lamina propia", "lamina propria") and 1.0 < made.start < 1.5
+    assert any("1 misheard" in note for note in corrected.notes)
+
+
+def test_a_resumed_run_notices_another_vocabulary_and_other_subtitles(tmp_path: Path) -> None:
+    video, words = tmp_path / "a.mp4", tmp_path / "words.txt"
+    settings = TranscriptSettings(vocabulary=str(words))
+    seen = []
+    for subtitles, vocabulary in (("one", "villi"), ("two", "villi"), ("two", "crypts")):
+        (tmp_path / "a.srt").write_text(subtitles)
+        words.write_text(vocabulary)
+        seen.append(transcript_inputs(video, settings))
+    assert seen[0] != seen[1] != seen[2] and seen[2] == transcript_inputs(video, settings)
+
+
+class Scripted:
+    """A recognizer that hears the same two cues in every window."""
+
+    language: str | None = None
+
+    def hear(self, samples: Samples) -> list[Cue]:
+        self.language = "en"
+        return [
+            Cue(tuple(Spoken(n * 0.4, n * 0.4 + 0.3, f" {text}", 0.9) for n, text in enumerate(words)))
+            for words in (["The", "melanosis", "coly", "is", "here."], ["Subtitles", "by", "nobody."])
+        ]
+
+
+def test_recognized_words_are_sifted_and_corrected_and_all_of_it_is_recorded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for package in ("silero_vad", "onnxruntime", "rapidfuzz", "jellyfish", "wordfreq"):
+        pytest.importorskip(package)
+    monkeypatch.setattr(transcript, "find_model", lambda backend, model: tmp_path / "tiny.pt")
+    monkeypatch.setattr(transcript, "make_recognizer", lambda *arguments: Scripted())
+    made = transcribe(lecture_path(), "a", True, TranscriptSettings(backend="whisper", whisper_model="tiny"))
+    assert (made.backend, made.source, made.language) == ("whisper", "tiny", "en")
+    assert made.sentences and all(s.text == "The melanosis coli is here." for s in made.sentences)
+    assert all(s.confidence == pytest.approx(0.9) for s in made.sentences)
+    assert [word.text for word in made.words[:5]] == ["The", "melanosis", "coli", "is", "here."]
+    assert all(a.end <= b.start + 1e-6 and a.confidence == 0.9 for a, b in pairwise(made.words))
+    assert {drop.text for drop in made.dropped} == {"Subtitles by nobody."}
+    assert all("credit" in drop.reason for drop in made.dropped)
+    assert made.figures["dropped"] == len(made.dropped) == len(made.corrections) == len(made.sentences)
+    assert made.figures["silent_seconds"] > 5 and made.figures["voice_seconds"] > 40
+    assert any("hold no speech" in note for note in made.notes) and any("left out" in note for note in made.notes)
+    assert type(made).model_validate(made.model_dump()) == made
+
+
+def test_words_of_another_language_are_not_corrected_and_this_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for package in ("silero_vad", "onnxruntime"):
+        pytest.importorskip(package)
+
+    class German(Scripted):
+        def hear(self, samples: Samples) -> list[Cue]:
+            cues = super().hear(samples)
+            self.language = "de"
+            return cues
+
+    monkeypatch.setattr(transcript, "find_model", lambda backend, model: tmp_path / "tiny.pt")
+    monkeypatch.setattr(transcript, "make_recognizer", lambda *arguments: German())
+    made = transcribe(lecture_path(), "a", True, TranscriptSettings(backend="whisper", whisper_model="tiny"))
+    assert made.corrections == [] and made.sentences[0].text == "The melanosis coly is here."
+    assert any("the language is de" in note for note in made.notes)

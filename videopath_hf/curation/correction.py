@@ -10,28 +10,21 @@ from typing import NamedTuple
 
 from videopath_hf.curation.speech import Spoken
 from videopath_hf.curation.vocabulary import Term, Vocabulary, letters, sound, word_keys
+from videopath_hf.curation.wordparts import INFLECTIONS, PREFIXES, other_beginning, other_ending, same_stem, stems
 from videopath_hf.errors import MissingExtraError
 
 _LONGEST = 4  # words heard for one term
 _PAUSE = 1.0  # seconds between two words that cannot belong to one term
 _SHORTEST = 5  # letters of what was heard and of a term: shorter ones are near to too much
 _COMMON = 3.0  # Zipf frequency (wordfreq): one in a million words and more
-_REAL = 1.0  # rare words from here on may be real ones that the list lacks
-_FAMILIAR = 2.0  # and from here on they are never changed alone
+_REAL = 1.0  # rare words from here on may be real ones that the list lacks: never changed alone
+_FUNCTION = 5.5  # "is", "the": part of a term only where its letters are exactly right
 _NEAR = 0.8  # similarity of letters and of sound that a replacement needs
+_LONG = 8  # letters from which a term is not easily taken for another
+_NEARER = 0.88  # similarity of letters or of sound that a shorter one needs
 _CLEAR = 0.02  # by which the best term must lead the next
+_STEM = 0.7  # similarity of letters without a suffix that both have: "-ectomy" alone says nothing
 _ANCHORED = 0.6  # similarity of letters beside a word that is right
-_PREFIXES = (
-    "hyper hypo intra inter infra extra endo exo ecto epi peri para pre post macro micro mono poly pan anti dys an "
-    "neo pseudo sub supra retro trans non multi iso aniso normo leuko lympho erythro osteo chondro adeno angio lipo "
-    "myo myelo neuro nephro hepato gastro entero fibro glio kerato melano"
-).split()
-_SUFFIXES = (
-    "itis osis oses oma omas omata emia aemia uria plasia plastic plasm penia philia philic phil phils cyte cytes cytic "
-    "cytosis cytoid blast blasts blastic blastoma genesis genic lysis lytic ectomy otomy ostomy oscopy pathy pathic "
-    "trophy trophic megaly ectasia rrhea rrhage oid ous sis tic ic al ar ary ium ia ae a us i ion tion ing ed ly"
-).split()
-_INFLECTIONS = ("s", "es", "ed", "ing", "ly", "ally", "al", "like", "ness", "ization", "ized")
 _SENTENCE_END = re.compile(r"[.!?\u2026][\"')\]]?\s*$")
 _BREAK = re.compile(r"[,;:.!?\u2026)\]\"]\s*$")
 
@@ -100,9 +93,7 @@ class Corrector:
         for first in range(len(words)):
             keys: tuple[str, ...] = ()
             for last in range(first, min(first + _LONGEST, len(words))):
-                if last > first and (
-                    _BREAK.search(words[last - 1].text) or words[last].start - words[last - 1].end > _PAUSE
-                ):
+                if last > first and _apart(words[last - 1], words[last]):
                     break
                 keys += tuple(word_keys(words[last].text))
                 match = self._match(keys)
@@ -126,7 +117,7 @@ class Corrector:
         if len(keys) > 1 and (anchored := self._beside_anchor(keys)) is not None:
             return anchored
         unknown = [word for word in keys if not self._known(word) and _zipf(word) < _COMMON]
-        if not unknown or (len(keys) == 1 and _zipf(key) >= _FAMILIAR):
+        if not unknown or (len(keys) == 1 and _zipf(key) >= _REAL):
             return None
         return self._nearest(keys, key)
 
@@ -135,13 +126,14 @@ class Corrector:
         return keys in self._text or all(self._known(word) for word in keys)
 
     def _known(self, word: str) -> bool:
-        """Whether a word is a term's, an inflection of one, or one with a common prefix."""
+        """Whether a word is a term's, in British spelling too, an inflection of one, or one with a common prefix."""
+        word = word.replace("ae", "e").replace("oe", "e") if word not in self._terms.words else word
         if word in self._terms.words or any(
-            word.endswith(ending) and word[: -len(ending)] in self._terms.words for ending in _INFLECTIONS
+            word.endswith(ending) and word[: -len(ending)] in self._terms.words for ending in INFLECTIONS
         ):
             return True
-        rests = [word[len(prefix) :] for prefix in _PREFIXES if word.startswith(prefix)]
-        return any(len(rest) > 3 and (rest in self._terms.words or _zipf(rest) >= _FAMILIAR) for rest in rests)
+        rests = [word[len(prefix) :] for prefix in PREFIXES if word.startswith(prefix)]
+        return any(len(rest) > 3 and (rest in self._terms.words or _zipf(rest) >= 2 * _REAL) for rest in rests)
 
     def _beside_anchor(self, keys: tuple[str, ...]) -> _Match | None:
         """A term of as many words, of which a rare one was heard right and the others nearly ("lamina property")."""
@@ -152,7 +144,7 @@ class Corrector:
             pairs = list(zip(keys, phrase, strict=True))
             anchors = [heard for heard, word in pairs if heard == word and _zipf(word) < _COMMON]
             wrong = [(heard, word) for heard, word in pairs if heard != word]
-            if not anchors or not wrong or any(self._known(heard) or _same_stem(heard, word) for heard, word in wrong):
+            if not anchors or not wrong or any(self._known(heard) or same_stem(heard, word) for heard, word in wrong):
                 continue
             if all(_alike(heard, word) for heard, word in wrong):
                 score = min(_similarity(heard, word) for heard, word in wrong)
@@ -176,31 +168,43 @@ class Corrector:
         rivals = [
             other
             for other, term in scored
-            if term != best and term.sound != best.sound and not _same_stem(term.key, best.key)
+            if term != best and term.sound != best.sound and not same_stem(term.key, best.key)
         ]
         return None if rivals and score - max(rivals) < _CLEAR else _Match(best.text, score)
 
     def _score(self, keys: tuple[str, ...], key: str, term: Term, by_letters: float) -> float | None:
         """How near a term is, from 0 to 1; None where it is too far or another word."""
-        if len(term.key) < _SHORTEST or _other_ending(key, term.key) or _other_beginning(key, term.key):
+        if len(term.key) < _SHORTEST or other_ending(key, term.key) or other_beginning(key, term.key):
             return None
-        if len(keys) > 1 and not self._edges_fit(keys, term):
+        if _ratio(*stems(key, term.key)) < _STEM or (len(keys) > 1 and not self._words_fit(keys, key, term)):
             return None
         by_sound = max(_ratio("".join(sound(word) for word in keys), term.sound), _ratio(sound(key), term.sound))
-        # A rare word that exists must sound exactly like the term.
-        needed = 1.0 if len(keys) == 1 and _zipf(key) >= _REAL else _NEAR
-        return (by_letters + by_sound) / 2 if by_sound >= needed else None
+        name = len(keys) == 1 and term.text[0].isupper()
+        if by_sound < (1.0 if name else _NEAR) or (len(term.key) < _LONG and max(by_letters, by_sound) < _NEARER):
+            return None
+        return (by_letters + by_sound) / 2
 
-    def _edges_fit(self, keys: tuple[str, ...], term: Term) -> bool:
-        """Whether no good word beside a misheard one would be swallowed ("with hematoxyline")."""
+    def _words_fit(self, keys: tuple[str, ...], key: str, term: Term) -> bool:
+        """Whether no good word would be swallowed ("with hematoxyline") or is a different one ("ini file")."""
         words = word_keys(term.text)
+        if key == term.key:
+            return True
+        if len(words) == len(keys):
+            unlike = sum(_ratio(a, b) < _STEM and not _alike(a, b) for a, b in zip(keys, words, strict=True))
+            return unlike == 0 or (unlike == 1 and len(words) > 2)
 
         def fits(heard: str, word: str, grown: bool) -> bool:
             good = self._known(heard) or _zipf(heard) >= _COMMON
-            return not good or grown or _alike(heard, word)
+            return not good or (grown and _zipf(heard) < _FUNCTION) or _alike(heard, word)
 
         first, last = keys[0], keys[-1]
         return fits(first, words[0], words[0].startswith(first)) and fits(last, words[-1], words[-1].endswith(last))
+
+
+def _apart(word: Spoken, after: Spoken) -> bool:
+    """Whether punctuation or a pause keeps two words from being one term."""
+    opens = after.text.lstrip()[:1] in ('"', "(", "[")
+    return opens or bool(_BREAK.search(word.text)) or after.start - word.end > _PAUSE
 
 
 def _rank(found: _Found) -> tuple[float, ...]:
@@ -221,31 +225,6 @@ def _ratio(a: str, b: str) -> float:
     from rapidfuzz.fuzz import ratio
 
     return float(ratio(a, b)) / 100
-
-
-def _same_stem(a: str, b: str) -> bool:
-    """Whether two words are one in two numbers or forms."""
-    short, long = sorted((a, b), key=len)
-    return long.startswith(short) and long[len(short) :] in _INFLECTIONS
-
-
-def _other_ending(heard: str, term: str) -> bool:
-    """Whether what was heard ends as another word of the same stem would: "-itis" for "-osis"."""
-    return _ending(heard) not in ("", _ending(term))
-
-
-def _other_beginning(heard: str, term: str) -> bool:
-    """Whether two words begin with different prefixes: "hypo-" for "hyper-"."""
-    mine, other = _beginning(heard), _beginning(term)
-    return mine != other and bool(mine) and bool(other)
-
-
-def _ending(word: str) -> str:
-    return max((suffix for suffix in _SUFFIXES if word.endswith(suffix)), key=len, default="")
-
-
-def _beginning(word: str) -> str:
-    return max((prefix for prefix in _PREFIXES if word.startswith(prefix)), key=len, default="")
 
 
 @lru_cache(maxsize=65536)

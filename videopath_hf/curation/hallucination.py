@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from videopath_hf.curation.speech import MAX_COMPRESSION, Cue, Spoken, compression_ratio
+from videopath_hf.curation.speech import MAX_COMPRESSION, Cue, compression_ratio
 from videopath_hf.curation.voice import Voice
 
 _NO_SPEECH, _LOGPROB = 0.6, -1.0  # Whisper's own thresholds, which hold together
@@ -20,7 +20,7 @@ _NEVER_SPOKEN = re.compile(
     re.I,
 )
 _SELDOM_SPOKEN = re.compile(
-    r"^\W*(?:(?:thank you|thanks)(?: (?:so|very) much)?(?: for (?:watching|viewing|listening))?(?: (?:this|the|my) video)?|"
+    r"^\W*(?:(?:thank you|thanks)(?: (?:so|very) much)?(?: for (?:watching|viewing|listening)(?: \w+ video)?)?|"
     r"(?:please )?(?:don'?t forget to )?(?:like(?:,| and|, and) )?(?:share(?:,| and|, and) )?subscribe.*|"
     r"(?:i'?ll |we'?ll )?see you (?:in the |guys )?(?:next (?:time|video|one)|later|soon|again).*|"
     r"you|bye(?:[ -]bye)?|okay|oh|so|um+|uh+|hmm+|the end|to be continued|i'?m sorry)\W*$",
@@ -105,8 +105,3 @@ def _without_echoes(cues: Sequence[Cue]) -> tuple[list[Cue], list[Dropped]]:
 
 def _key(text: str) -> str:
     return re.sub(r"\W+", "", text.lower())
-
-
-def words_of(cues: Sequence[Cue]) -> list[Spoken]:
-    """All words of some cues, in order."""
-    return [word for cue in cues for word in cue.words]

@@ -90,8 +90,10 @@ def load_sound(path: Path) -> Sound:
         origin = Fraction(container.start_time or 0, av.time_base)
         try:
             for frame in container.decode(stream):
-                known = frame.pts is not None and frame.time_base is not None
-                recording.add(frame, float(frame.pts * frame.time_base - origin) if known else None)
+                if frame.pts is None or frame.time_base is None:
+                    recording.add(frame, None)
+                else:
+                    recording.add(frame, float(frame.pts * frame.time_base - origin))
             recording.flush()
         except (av.FFmpegError, OSError, ValueError) as error:
             recording.notes.append(f"the sound does not decode after {recording.end:.1f} s ({reason(error)})")

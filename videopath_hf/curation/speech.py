@@ -255,10 +255,7 @@ def _placed(word: Spoken, window: Window) -> Spoken:
     return Spoken(round(start, 3), round(end, 3), word.text, round(float(word.confidence), 4))
 
 
-
-
 def compression_ratio(text: str) -> float:
     """How many times shorter zlib makes a text; Whisper's measure of repetition."""
     data = text.encode()
     return len(data) / len(zlib.compress(data)) if data else 0.0
-

@@ -1,4 +1,4 @@
-"""The words of a lecture: from a subtitle file beside it, from speech recognition, or none, and which of these is said."""
+"""The words of a lecture: from a subtitle file beside it, from speech recognition, or none; it says which."""
 
 import re
 from collections import Counter
@@ -192,7 +192,7 @@ def _from_speech(
     return Transcript(
         video_id=video_id,
         backend=backend,
-        source=model.name if model.is_dir() else model.stem,
+        source=_model_name(model, settings),
         language=language,
         sentences=sentences([_sentence(cue) for cue in cues]),
         words=[Word(start=w.start, end=w.end, text=w.text.strip(), confidence=w.confidence) for w in words],
@@ -234,6 +234,12 @@ def _correct(words: Sequence[Spoken], settings: TranscriptSettings) -> tuple[lis
 
 def _corrected_note(corrections: Sequence[CorrectedTerm]) -> list[str]:
     return [f"{len(corrections)} misheard terms were corrected; the transcript lists them"] if corrections else []
+
+
+def _model_name(model: Path, settings: TranscriptSettings) -> str:
+    named = settings.whisper_model
+    path = Path(named)
+    return named if path.name == named else "/".join(model.parts[-2:] if model.is_dir() else [model.stem])
 
 
 def _sentence(cue: Cue) -> Sentence:

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,8 +12,8 @@ from videopath_hf.errors import MissingExtraError
 
 _FRAME = 512  # samples of one probability, by Silero's design
 _BLOCK = 18_750 * _FRAME  # samples judged in one go: ten minutes
-_PAUSE = 0.3  # seconds without voice that end a stretch
-_PAD = 0.2  # seconds kept before and after a stretch, so that no consonant is cut
+_PAUSE = 0.8  # seconds without voice that end a stretch; shorter ones help Whisper to tell sentences
+_PAD = 0.4  # seconds kept before and after a stretch, so that no consonant is cut
 _WINDOW = 28.0  # seconds: Whisper hears 30 at a time
 
 
@@ -104,10 +105,10 @@ def find_voice(sound: Sound, threshold: float) -> Voice:
 def _padded(stretches: Sequence[Stretch], length: int) -> list[Stretch]:
     """Stretches with up to `_PAD` seconds around them, of which two neighbours share what lies between."""
     pad = round(_PAD * RATE)
-    bounds = [0, *((a.end + b.start) // 2 for a, b in zip(stretches, stretches[1:], strict=False)), length]
+    bounds = [0, *((a.end + b.start) // 2 for a, b in pairwise(stretches)), length]
     return [
         Stretch(max(stretch.start - pad, before), min(stretch.end + pad, after))
-        for stretch, before, after in zip(stretches, bounds, bounds[1:], strict=False)
+        for stretch, (before, after) in zip(stretches, pairwise(bounds), strict=True)
     ]
 
 

@@ -4,9 +4,6 @@ from pathlib import Path
 
 import pytest
 
-for _package in ("rapidfuzz", "jellyfish", "wordfreq"):
-    pytest.importorskip(_package, reason="pip install 'videopath-hf[speech]'")
-
 from videopath_hf.curation.correction import Corrector
 from videopath_hf.curation.speech import Spoken
 from videopath_hf.curation.vocabulary import load_vocabulary
@@ -14,6 +11,12 @@ from videopath_hf.errors import UserError
 
 ORDINARY = Path(__file__).with_name("ordinary_sentences.txt")
 MEDICAL = Path(__file__).with_name("medical_sentences.txt")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def needs_speech_extra() -> None:
+    for package in ("rapidfuzz", "jellyfish", "wordfreq"):
+        pytest.importorskip(package, reason="pip install 'videopath-hf[speech]'")
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +50,7 @@ def corrected(corrector: Corrector, text: str) -> str:
         ("with a canthosis", "with acanthosis"),
     ],
 )
-def test_misheard_terms_are_put_right_and_their_neighbours_stay(
-    corrector: Corrector, heard: str, meant: str
-) -> None:
+def test_misheard_terms_are_put_right_and_their_neighbours_stay(corrector: Corrector, heard: str, meant: str) -> None:
     assert corrected(corrector, heard) == meant
 
 
@@ -67,12 +68,20 @@ def test_good_medical_english_is_left_alone_terms_that_are_not_listed_included(c
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["hypoplazia and hyperplasia", "tonsillosis", "gastrectitis", "haemangioblastoma", "oesophagogastric", "hepatocytic"],
+    "word",
+    [
+        "hypokeratosis",
+        "tonsillosis",
+        "colonitis",
+        "haemangioblastoma",
+        "oesophagogastric",
+        "hepatocytic",
+        "melanocytoma",
+        "gastrectitis",
+    ],
 )
-def test_a_word_with_another_prefix_or_ending_is_another_word(corrector: Corrector, text: str) -> None:
-    assert "hyperplasia" not in corrected(corrector, text.replace("hyperplasia", ""))
-    assert corrected(corrector, text).split()[-1] == text.split()[-1]
+def test_a_word_with_another_prefix_or_ending_is_another_word(corrector: Corrector, word: str) -> None:
+    assert corrected(corrector, f"It was called {word} then.") == f"It was called {word} then."
 
 
 def test_words_across_punctuation_or_a_pause_are_no_term(corrector: Corrector) -> None:

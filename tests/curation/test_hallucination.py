@@ -20,7 +20,9 @@ EVERYWHERE = voice((0, SECONDS))
 
 
 def cue(text: str, start: float = 0.0, confidence: float = 0.9, logprob: float = -0.2, no_speech: float = 0.1) -> Cue:
-    words = tuple(Spoken(start + n * 0.3, start + n * 0.3 + 0.25, f" {w}", confidence) for n, w in enumerate(text.split()))
+    words = tuple(
+        Spoken(start + n * 0.3, start + n * 0.3 + 0.25, f" {w}", confidence) for n, w in enumerate(text.split())
+    )
     return Cue(words, logprob, no_speech)
 
 
@@ -44,7 +46,9 @@ def test_confident_words_of_a_lecturer_are_kept(text: str) -> None:
     assert [cue.text for cue in kept] == [text] and dropped == []
 
 
-@pytest.mark.parametrize("text", ["Thanks for watching!", "Thank you.", "you", "Please subscribe to my channel.", "Bye."])
+@pytest.mark.parametrize(
+    "text", ["Thanks for watching!", "Thank you.", "you", "Please subscribe to my channel.", "Bye."]
+)
 def test_lines_that_whisper_invents_go_where_confidence_or_voice_is_lacking(text: str) -> None:
     assert sift([cue(text, confidence=0.3)], EVERYWHERE)[0] == []
     kept, [dropped] = sift([cue(text, start=10)], voice((10, 10.1)))

@@ -22,6 +22,7 @@ _FUNCTION = 5.5  # "is", "the": part of a term only where its letters are exactl
 _NEAR = 0.8  # similarity of letters and of sound that a replacement needs
 _LONG = 8  # letters from which a term is not easily taken for another
 _NEARER = 0.88  # similarity of letters or of sound that a shorter one needs
+_LONGER = 0.25  # share by which the letters may be more or fewer than the term's: "melanocytoma" is no melanoma
 _CLEAR = 0.02  # by which the best term must lead the next
 _STEM = 0.7  # similarity of letters without a suffix that both have: "-ectomy" alone says nothing
 _ANCHORED = 0.6  # similarity of letters beside a word that is right
@@ -126,14 +127,16 @@ class Corrector:
         return keys in self._text or all(self._known(word) for word in keys)
 
     def _known(self, word: str) -> bool:
-        """Whether a word is a term's, in British spelling too, an inflection of one, or one with a common prefix."""
+        """Whether a word is a term's, in British spelling too, or an inflection or compound of one."""
         word = word.replace("ae", "e").replace("oe", "e") if word not in self._terms.words else word
         if word in self._terms.words or any(
             word.endswith(ending) and word[: -len(ending)] in self._terms.words for ending in INFLECTIONS
         ):
             return True
         rests = [word[len(prefix) :] for prefix in PREFIXES if word.startswith(prefix)]
-        return any(len(rest) > 3 and (rest in self._terms.words or _zipf(rest) >= 2 * _REAL) for rest in rests)
+        if any(len(rest) > 3 and (rest in self._terms.words or _zipf(rest) >= 2 * _REAL) for rest in rests):
+            return True
+        return any(word[cut:] in self._terms.words for cut in range(1, len(word) - _LONG + 1))  # a compound
 
     def _beside_anchor(self, keys: tuple[str, ...]) -> _Match | None:
         """A term of as many words, of which a rare one was heard right and the others nearly ("lamina property")."""
@@ -174,6 +177,8 @@ class Corrector:
 
     def _score(self, keys: tuple[str, ...], key: str, term: Term, by_letters: float) -> float | None:
         """How near a term is, from 0 to 1; None where it is too far or another word."""
+        if abs(len(key) - len(term.key)) > _LONGER * len(term.key):
+            return None
         if len(term.key) < _SHORTEST or other_ending(key, term.key) or other_beginning(key, term.key):
             return None
         if _ratio(*stems(key, term.key)) < _STEM or (len(keys) > 1 and not self._words_fit(keys, key, term)):

@@ -41,8 +41,9 @@ def sift(cues: Sequence[Cue], voice: Voice) -> tuple[list[Cue], list[Dropped]]:
     dropped: list[Dropped] = []
     for cue in cues:
         once, echo = _unlooped(cue)
-        if echo is not None:
+        while echo is not None:
             dropped.append(Dropped(echo, "repeats the words before it"))
+            once, echo = _unlooped(once)
         reason = _fault(once, voice)
         if reason is not None:
             dropped.append(Dropped(once, reason))

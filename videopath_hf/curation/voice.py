@@ -104,6 +104,8 @@ def find_voice(sound: Sound, threshold: float) -> Voice:
 
 def _padded(stretches: Sequence[Stretch], length: int) -> list[Stretch]:
     """Stretches with up to `_PAD` seconds around them, of which two neighbours share what lies between."""
+    if not stretches:
+        return []
     pad = round(_PAD * RATE)
     bounds = [0, *((a.end + b.start) // 2 for a, b in pairwise(stretches)), length]
     return [

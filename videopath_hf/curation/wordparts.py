@@ -2,13 +2,13 @@
 
 _BEGINNINGS = """
 hyper hypo intra inter infra extra endo exo ecto epi peri para pre post macro micro mono poly pan anti dys an neo
-pseudo sub supra retro trans non multi iso aniso normo leuko lympho erythro osteo chondro adeno angio lipo myo myelo neuro
-nephro hepato gastro entero fibro glio kerato melano
+pseudo sub supra retro trans non multi iso aniso normo leuko lympho erythro osteo chondro adeno angio lipo myo myelo
+neuro nephro hepato gastro entero fibro glio kerato melano
 """
 _ENDINGS = """
 itis osis oses oma omas omata emia aemia uria plasia plastic plasm penia philia philic phil phils cyte cytes cytic
 cytosis cytoid blast blasts blastic blastoma genesis genic lysis lytic ectomy otomy ostomy oscopy pathy pathic trophy
-trophic megaly ectasia rrhea rrhage oid ous sis tic ic al ar ary ium ia ae a us i ion tion ing ed ly
+trophic megaly ectasia rrhea rrhage oid ous sis tic ic al ar ary ium ia ae a us um i ion tion ing ed ly
 """
 PREFIXES = _BEGINNINGS.split()
 _SUFFIXES = _ENDINGS.split()

@@ -88,8 +88,9 @@ def find_voice(sound: Sound, threshold: float) -> Voice:
     except ImportError:
         raise MissingExtraError("silero_vad", "speech", "finding where somebody speaks") from None
     model = load_silero_vad(sequence=True)
-    blocks = [sound.part(start, start + _BLOCK) for start in range(0, len(sound.samples), _BLOCK)]
-    probabilities = np.concatenate([np.zeros(0, np.float32), *(model.audio_forward(block) for block in blocks)])
+    starts = range(0, len(sound.samples), _BLOCK)
+    answers = [model.audio_forward(sound.part(start, start + _BLOCK)) for start in starts]
+    probabilities = np.concatenate([np.zeros(0, np.float32), *answers])
     found = get_speech_timestamps_from_probs(
         probabilities,
         threshold=threshold,

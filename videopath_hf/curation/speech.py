@@ -162,6 +162,7 @@ class _OpenAI:
             word_timestamps=True,
             condition_on_previous_text=False,  # with it one repetition breeds the next
             fp16=self._cuda,
+            beam_size=5,  # what its own command line uses; the function alone is greedy
             temperature=0.0,  # the same words at every run
             verbose=None,
         )

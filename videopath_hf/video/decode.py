@@ -63,6 +63,8 @@ def iter_frames(
         shown = _shown_from(source, start)
         picked = _on_grid(shown, source, fps, start, end) if fps else _between(shown, start, end)
         geometry: Geometry | None = None
+        if start > 0 and (first := frame_index(path).geometry) is not None:
+            geometry = first.scaled(width)
         last: Frame | None = None
         for index, time, frame in picked:
             if geometry is None:

@@ -3,12 +3,21 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+<<<<<<< HEAD
 from videopath_hf.video.container import Geometry, Source, VideoError, decode, open_video
 from videopath_hf.video.frame_index import frame_index
 from videopath_hf.video.shown import Shown
+=======
+from videopath_hf.video.container import LONGEST_SHOWN, Geometry, Source, VideoError, decode, open_video
+from videopath_hf.video.frame_index import FrameIndex, frame_index
+>>>>>>> b4cc332 (Refuse or read 700 damaged videos, found by a seeded fuzzer, without a crash or a hang)
 
 __all__ = ["FrameWalk", "VideoError", "VideoInfo", "probe"]
+
+_MOST_FPS = 1000.0  # frames a second; cameras that are faster write films to be seen slowly
+_RATE_TOLERANCE = 0.02  # by which the header's rate may differ from the frames' times
 
 
 @dataclass(frozen=True)
@@ -18,7 +27,7 @@ class VideoInfo:
     Args:
         path (`Path`): the file.
         duration (`float`): seconds from the first frame to the end of the last one.
-        fps (`float`): average frames per second.
+        fps (`float`): average frames per second: the header's figure, or what was measured where that is wrong.
         frames (`int`): how many frames decode, exactly.
         width (`int`): pixels, after rotation, as square pixels.
         height (`int`): pixels, after rotation.
@@ -105,7 +114,72 @@ def probe(path: str | Path) -> VideoInfo:
             one that is damaged or cut off anywhere.
     """
     with open_video(path) as source:
+<<<<<<< HEAD
         walk = FrameWalk(source)
         for _ in walk:
             pass
         return walk.info()
+=======
+        seen = _walk(source)
+        index = frame_index(path)
+        _check(source.path, seen, index)
+        rate = seen.frames / (seen.end - seen.first)
+        header = float(source.stream.average_rate or 0)
+        return VideoInfo(
+            path=source.path,
+            duration=seen.end - seen.first,
+            fps=header if abs(header - rate) <= _RATE_TOLERANCE * rate else rate,
+            frames=seen.frames,
+            width=seen.geometry.width,
+            height=seen.geometry.height,
+            rotation=seen.geometry.rotation,
+            codec=source.stream.codec_context.name,
+            has_audio=bool(source.container.streams.audio),
+        )
+
+
+class _Seen(NamedTuple):
+    """What decoding to the end gave: the number of frames, time of the first, end of the last, how they are shown.
+
+    `stamps` are the time stamps of the frames that have one.
+    """
+
+    frames: int
+    first: float
+    end: float
+    geometry: Geometry
+    stamps: set[int]
+
+
+def _walk(source: Source) -> _Seen:
+    frames, first, end = 0, 0.0, 0.0
+    geometry: Geometry | None = None
+    period = float(1 / source.rate)
+    stamps: set[int] = set()
+    for frame in decode(source):
+        time = source.time(frame.pts, frames)
+        end = max(end, time + (float(frame.duration * source.time_base) if frame.duration else period))
+        if geometry is None:
+            first, geometry = time, Geometry.of(frame, source.stream)
+        if frame.pts is not None:
+            stamps.add(frame.pts)
+        frames += 1
+    if geometry is None:
+        raise VideoError(f"{source.path} holds no frame that can be decoded")
+    return _Seen(frames, first, end, geometry, stamps)
+
+
+def _check(path: Path, seen: _Seen, index: FrameIndex) -> None:
+    """Raise `VideoError` where packets and decoded frames differ, or times are those of no recording."""
+    listed = len(index.times)
+    if seen.frames < listed:  # the last packet may be cut off in its middle without an error of the decoder
+        raise VideoError(f"{path} is damaged or cut off: {seen.frames} of its {listed} frames decode")
+    if seen.frames > listed or (index.pts is not None and not seen.stamps <= set(index.pts.tolist())):
+        raise VideoError(f"{path} is damaged: some of its {seen.frames} frames decode without a keyframe before them")
+    if not seen.end - seen.first < seen.frames * LONGEST_SHOWN:
+        raise VideoError(f"{path} has damaged time stamps: its last frame lasts longer than {LONGEST_SHOWN:.0f} s")
+    if seen.frames > _MOST_FPS * (seen.end - seen.first):
+        raise VideoError(
+            f"{path} has damaged time stamps: its {seen.frames} frames last {seen.end - seen.first:.3g} s together"
+        )
+>>>>>>> b4cc332 (Refuse or read 700 damaged videos, found by a seeded fuzzer, without a crash or a hang)

@@ -80,6 +80,7 @@ def _frame_index(path: Path, size: int, changed: int) -> FrameIndex:
 
 def _first_geometry(path: Path) -> Geometry:
     with open_video(path) as source:
+        source.stream.codec_context.thread_count = 1  # several threads start with as many frames
         first = next(decode(source), None)
         if first is None:
             raise VideoError(f"{path} holds no frame that can be decoded")

@@ -105,7 +105,8 @@ class FindSegments(Block):
         if seen is None:  # probed in an earlier run
             _, seen = decode_pass(lecture.path, settings.segments, state.listener)
         segments: list[Segment] = []
-        for segment in find_segments(lecture.video_id, seen, settings):
+        end = float(seen.times[0]) + state.known_info().duration
+        for segment in find_segments(lecture.video_id, seen, settings, end):
             state.listener.beat(len(segments), None)
             segments += name_presenters(lecture.path, [segment], settings)
         times = [(float(seen.times[sample.frame]), sample.foreign) for sample in seen.samples]

@@ -1,18 +1,12 @@
 """What a video is, found out by decoding it to its end: a header alone can promise what the data does not hold."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
-<<<<<<< HEAD
-from videopath_hf.video.container import Geometry, Source, VideoError, decode, open_video
-from videopath_hf.video.frame_index import frame_index
-from videopath_hf.video.shown import Shown
-=======
 from videopath_hf.video.container import LONGEST_SHOWN, Geometry, Source, VideoError, decode, open_video
 from videopath_hf.video.frame_index import FrameIndex, frame_index
->>>>>>> b4cc332 (Refuse or read 700 damaged videos, found by a seeded fuzzer, without a crash or a hang)
+from videopath_hf.video.shown import Shown
 
 __all__ = ["FrameWalk", "VideoError", "VideoInfo", "probe"]
 
@@ -60,6 +54,7 @@ class FrameWalk:
         self.frames = 0
         self.geometry: Geometry | None = None
         self._first = self._end = 0.0
+        self._stamps: set[int] = set()
 
     def __iter__(self) -> Iterator[Shown]:
         source, period = self.source, float(1 / self.source.rate)
@@ -68,6 +63,8 @@ class FrameWalk:
             self._end = max(self._end, time + (float(frame.duration * source.time_base) if frame.duration else period))
             if self.geometry is None:
                 self._first, self.geometry = time, Geometry.of(frame, source.stream)
+            if frame.pts is not None:
+                self._stamps.add(frame.pts)
             self.frames += 1
             yield Shown(self.frames - 1, time, frame)
 
@@ -97,13 +94,29 @@ class FrameWalk:
         """The figures of the whole video, once all frames have come.
 
         Raises:
-            VideoError: no frame came, or fewer than the file lists.
+            VideoError: no frame came, not those that the file lists, or at times that are those of no recording.
         """
         info = self.so_far()
-        listed = len(frame_index(self.source.path).times)
-        if self.frames < listed:  # the last packet may be cut off in its middle without an error of the decoder
-            raise VideoError(f"{self.source.path} is damaged or cut off: {self.frames} of its {listed} frames decode")
-        return info
+        self._check(info, frame_index(self.source.path))
+        measured = info.frames / info.duration
+        return info if abs(info.fps - measured) <= _RATE_TOLERANCE * measured else replace(info, fps=measured)
+
+    def _check(self, info: VideoInfo, index: FrameIndex) -> None:
+        listed = len(index.times)
+        if info.frames < listed:  # the last packet may be cut off in its middle without an error of the decoder
+            raise VideoError(f"{info.path} is damaged or cut off: {info.frames} of its {listed} frames decode")
+        if info.frames > listed or (index.pts is not None and not self._stamps <= set(index.pts.tolist())):
+            raise VideoError(
+                f"{info.path} is damaged: some of its {info.frames} frames decode without a keyframe before them"
+            )
+        if info.duration >= info.frames * LONGEST_SHOWN:
+            raise VideoError(
+                f"{info.path} has damaged time stamps: its last frame lasts longer than {LONGEST_SHOWN:.0f} s"
+            )
+        if info.frames > _MOST_FPS * info.duration:
+            raise VideoError(
+                f"{info.path} has damaged time stamps: its {info.frames} frames last {info.duration:.3g} s together"
+            )
 
 
 def probe(path: str | Path) -> VideoInfo:
@@ -114,72 +127,7 @@ def probe(path: str | Path) -> VideoInfo:
             one that is damaged or cut off anywhere.
     """
     with open_video(path) as source:
-<<<<<<< HEAD
         walk = FrameWalk(source)
         for _ in walk:
             pass
         return walk.info()
-=======
-        seen = _walk(source)
-        index = frame_index(path)
-        _check(source.path, seen, index)
-        rate = seen.frames / (seen.end - seen.first)
-        header = float(source.stream.average_rate or 0)
-        return VideoInfo(
-            path=source.path,
-            duration=seen.end - seen.first,
-            fps=header if abs(header - rate) <= _RATE_TOLERANCE * rate else rate,
-            frames=seen.frames,
-            width=seen.geometry.width,
-            height=seen.geometry.height,
-            rotation=seen.geometry.rotation,
-            codec=source.stream.codec_context.name,
-            has_audio=bool(source.container.streams.audio),
-        )
-
-
-class _Seen(NamedTuple):
-    """What decoding to the end gave: the number of frames, time of the first, end of the last, how they are shown.
-
-    `stamps` are the time stamps of the frames that have one.
-    """
-
-    frames: int
-    first: float
-    end: float
-    geometry: Geometry
-    stamps: set[int]
-
-
-def _walk(source: Source) -> _Seen:
-    frames, first, end = 0, 0.0, 0.0
-    geometry: Geometry | None = None
-    period = float(1 / source.rate)
-    stamps: set[int] = set()
-    for frame in decode(source):
-        time = source.time(frame.pts, frames)
-        end = max(end, time + (float(frame.duration * source.time_base) if frame.duration else period))
-        if geometry is None:
-            first, geometry = time, Geometry.of(frame, source.stream)
-        if frame.pts is not None:
-            stamps.add(frame.pts)
-        frames += 1
-    if geometry is None:
-        raise VideoError(f"{source.path} holds no frame that can be decoded")
-    return _Seen(frames, first, end, geometry, stamps)
-
-
-def _check(path: Path, seen: _Seen, index: FrameIndex) -> None:
-    """Raise `VideoError` where packets and decoded frames differ, or times are those of no recording."""
-    listed = len(index.times)
-    if seen.frames < listed:  # the last packet may be cut off in its middle without an error of the decoder
-        raise VideoError(f"{path} is damaged or cut off: {seen.frames} of its {listed} frames decode")
-    if seen.frames > listed or (index.pts is not None and not seen.stamps <= set(index.pts.tolist())):
-        raise VideoError(f"{path} is damaged: some of its {seen.frames} frames decode without a keyframe before them")
-    if not seen.end - seen.first < seen.frames * LONGEST_SHOWN:
-        raise VideoError(f"{path} has damaged time stamps: its last frame lasts longer than {LONGEST_SHOWN:.0f} s")
-    if seen.frames > _MOST_FPS * (seen.end - seen.first):
-        raise VideoError(
-            f"{path} has damaged time stamps: its {seen.frames} frames last {seen.end - seen.first:.3g} s together"
-        )
->>>>>>> b4cc332 (Refuse or read 700 damaged videos, found by a seeded fuzzer, without a crash or a hang)

@@ -16,6 +16,10 @@ def curate(
     out: OutOption,
     config: ConfigOption = None,
     overrides: OverrideOption = None,
+    decisions: Annotated[
+        list[Path] | None,
+        typer.Option(help="Segments as a person left them: a file of `videopath segments`, or a folder. Repeatable."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Cut lectures into clean, labelled clips.
@@ -26,5 +30,5 @@ def curate(
     from videopath_hf.curation.settings import CurateSettings
     from videopath_hf.settings import load_settings
 
-    summary = run(inputs, out, load_settings(CurateSettings, config, overrides or ()))
+    summary = run(inputs, out, load_settings(CurateSettings, config, overrides or ()), decisions or ())
     emit(summary.model_dump(mode="json"), as_json)

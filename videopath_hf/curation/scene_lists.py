@@ -21,7 +21,9 @@ Format = Literal["csv", "edl", "scenedetect"]
 _COLUMNS = ("video_id", "start_frame", "end_frame", "start", "end", "kind", "verdict")
 _KINDS: tuple[SegmentKind, ...] = ("tissue", "presenter", "title", "other")
 _VERDICTS: tuple[Verdict, ...] = ("accept", "reject")
-_EVENT = re.compile(r"^\s*\d+\s+(\S+)\s+(\S+)\s+(\S+)\s+(?:\d+\s+)?" + r"\s+".join([r"(\d+[:;]\d+[:;]\d+[:;.]\d+)"] * 4))
+_EVENT = re.compile(
+    r"^\s*\d+\s+(\S+)\s+(\S+)\s+(\S+)\s+(?:\d+\s+)?" + r"\s+".join([r"(\d+[:;]\d+[:;]\d+[:;.]\d+)"] * 4)
+)
 
 
 class Reviewed(NamedTuple):
@@ -45,7 +47,9 @@ class Reviewed(NamedTuple):
         return round(float(np.interp(time, times, frames)))
 
     def _known(self) -> tuple[list[float], list[float]]:
-        bounds = [(float(s.first or 0), s.start) for s in self.segments] + [(float(self.frames), self.segments[-1].end)]
+        bounds = [(float(s.first or 0), s.start) for s in self.segments] + [
+            (float(self.frames), self.segments[-1].end)
+        ]
         return [frame for frame, _ in bounds], [time for _, time in bounds]
 
 
@@ -64,7 +68,7 @@ def read_reviewed(curated: Path) -> list[Reviewed]:
         if "candidates" not in entry:
             raise UserError(f"{curated} was curated by a version without frame-exact segments; curate it again")
         own = [segment for segment in segments if segment.video_id == entry["video_id"]]
-        found.append(Reviewed(*(entry[name] for name in Reviewed._fields[:-1]), own))
+        found.append(Reviewed(**{name: entry[name] for name in Reviewed._fields[:-1]}, segments=own))
     return found
 
 
@@ -74,7 +78,9 @@ def pick(lectures: Sequence[Reviewed], video: str | None) -> Reviewed:
     if len(named) == 1:
         return named[0]
     names = ", ".join(lecture.video_id for lecture in lectures)
-    raise UserError(f"--video {video} is not a lecture of this folder" if video else f"name a lecture with --video: {names}")
+    raise UserError(
+        f"--video {video} is not a lecture of this folder" if video else f"name a lecture with --video: {names}"
+    )
 
 
 def export_segments(lecture: Reviewed, path: Path, form: Format) -> int:
@@ -178,8 +184,8 @@ def _csv_frame(row: dict[str, Any], side: str, path: Path, line: int, lecture: R
         return lecture.frame(time or 0.0)
     if time is not None and abs(lecture.time(number) - time) > 0.6 / lecture.fps:
         raise UserError(
-            f"{path}:{line}: {side}_frame {number} is at {lecture.time(number):.3f} s, not at {side} = {seconds}; change "
-            "both or empty one of them"
+            f"{path}:{line}: {side}_frame {number} is at {lecture.time(number):.3f} s, not at {side} = {seconds}; "
+            "change both or empty one of them"
         )
     return number
 
@@ -221,13 +227,16 @@ def _read_edl(text: str, path: Path, fps: float) -> list[DecidedSegment]:
         event = _EVENT.match(content)
         if event is None:
             if re.match(r"^\s*\d{3,}\s", content):
-                raise UserError(f"{path}:{line}: this event cannot be read; one cut is `001 AX V C` and four timecodes")
+                raise UserError(
+                    f"{path}:{line}: this event cannot be read; one cut is `001 AX V C` and four timecodes"
+                )
             continue
         if "V" not in event[2].upper() and "B" not in event[2].upper():
             continue  # a track of sound
         if event[3].upper() != "C":
             raise UserError(f"{path}:{line}: the transition {event[3]!r} cannot be read; only cuts (C) can")
-        spans.append(_span(path, line, *(_frame(code, fps, drop, path, line) for code in (event[4], event[5]))))
+        first, end = (_frame(code, fps, drop, path, line) for code in (event[4], event[5]))
+        spans.append(_span(path, line, first, end))
     return spans
 
 

@@ -59,7 +59,9 @@ def find_segments(video_id: str, seen: Look, settings: CurateSettings) -> list[S
             first=shot.first,
             last=shot.last,
             settled=round(times[clear], 3) if clear is not None else None,
-            stills=still_stretches(seen.times, seen.motion, clear or shot.first, shot.last, settings.segments.min_still),
+            stills=still_stretches(
+                seen.times, seen.motion, clear or shot.first, shot.last, settings.segments.min_still
+            ),
             figures=_figures(_inside(seen.samples, clear or shot.first, shot.last)),
         )
         for number, (shot, stop, clear) in enumerate(zip(shots, starts, settled, strict=True))

@@ -7,7 +7,6 @@ from pydantic import Field, model_validator
 
 from videopath_hf.settings import Settings
 
-
 DEFAULT_THRESHOLDS = {
     # PySceneDetect 0.7's own
     "adaptive": 3.0,

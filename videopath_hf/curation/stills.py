@@ -37,21 +37,27 @@ class MotionMeter:
         self._seconds = self._lag / fps
         self._seen = 0
         self._recent: deque[Array] = deque(maxlen=self._lag + 1)
-        self._speeds: list[float] = []
+        self._speeds: list[tuple[int, float]] = []  # by the earlier of two frames
 
     def add(self, grey: Grey) -> None:
         """Look at the next frame: uint8 [h, w], grey."""
         self._recent.append(grey)
         self._seen += 1
         if self._seen > self._lag and (self._seen - self._lag - 1) % self._every == 0:
-            self._speeds.append(_moved(self._recent[0], grey) / grey.shape[1] / self._seconds)
+            self._compare()
+
+    def _compare(self) -> None:
+        before, after = self._recent[0], self._recent[-1]
+        self._speeds.append((self._seen - 1 - self._lag, _moved(before, after) / after.shape[1] / self._seconds))
 
     def finish(self) -> "np.ndarray[Any, np.dtype[np.float32]]":
         """Speed at each frame, float32 [N], as a share of the frame's width a second: that of the slowest stretch of
-        0.4 s that holds the frame."""
+        0.4 s that holds the frame. It tells still from slow; fast moves are underestimated."""
+        if self._seen > self._lag:
+            self._compare()
         slowest = np.full(self._seen, np.inf, dtype=np.float32)
-        for number, speed in enumerate(self._speeds):
-            stretch = slowest[number * self._every : number * self._every + self._lag + 1]
+        for first, speed in self._speeds:
+            stretch = slowest[first : first + self._lag + 1]
             np.minimum(stretch, speed, out=stretch)
         return slowest
 
@@ -78,7 +84,7 @@ def _means(picture: Array) -> Array:
 def still_stretches(
     times: Sequence[float] | Array, motion: Array, first: int, last: int, shortest: float
 ) -> list[tuple[float, float]]:
-    """Stretches of at least `shortest` seconds, among frames `first` to `last`, exclusive, in which the view is still."""
+    """Stretches, of at least `shortest` seconds, of frames `first` to `last`, exclusive, in which the view is still."""
     still = np.concatenate([[False], motion[first:last] < MAX_SPEED, [False]])
     edges = np.flatnonzero(still[1:] != still[:-1])
     found = []

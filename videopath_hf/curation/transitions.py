@@ -22,7 +22,7 @@ _TEXTURED = 9.0  # variance in grey levels squared; below it a block shows nothi
 _LIKE = 0.5  # correlation below which a block has changed
 _FEWEST = 6  # textured blocks without which a picture cannot be compared
 _IDLE = 0.3  # mean change in grey levels below which two frames are the same
-_CHANGED = 0.4  # share of both pictures' blocks that a cut changes at least
+_CHANGED = 0.33  # share of both pictures' blocks that a cut changes at least
 _CALM = 0.6  # share of that change that frames around a cut may show
 _AROUND = 0.5  # seconds around a cut that must be calm: a recorded screen that stutters in a pan jumps again
 
@@ -31,7 +31,7 @@ _REACHES = (0.24, 0.4)  # seconds before and after the middle of a dissolve
 _RESIDUAL = 0.15  # of what a blend leaves unexplained; 0.00 to 0.12 in dissolves between moving views, else above 0.25
 _SHARE = (0.35, 0.65)  # how much of the earlier picture is left in the middle
 _DIFFERENT = 8.0  # grey levels by which the pictures before and after differ
-_SAME = 0.8  # correlation from which they are one picture, whatever its brightness
+_SAME = (0.8, 0.5)  # correlation from which they are one picture, whatever its brightness; stricter where coarse
 _FLAT = 6.0  # standard deviation of a picture of one colour: the middle of a fade
 _FADE = 2.0  # longest seconds between fading out and fading in
 _GAP = 0.17  # seconds without evidence inside one dissolve
@@ -65,7 +65,7 @@ class TransitionFinder:
         self._fps = fps
         self._reaches = sorted({max(2, round(reach * fps)) for reach in _REACHES})
         self._every = max(1, round(_STEP * fps))
-        self._recent: deque[Array] = deque(maxlen=2 * self._reaches[-1] + 1)
+        self._recent: deque[tuple[Array, ...]] = deque(maxlen=2 * self._reaches[-1] + 1)
         self._before: tuple[Grey, _Blocks] | None = None
         self._shares: list[float] = []
         self._changes: list[float] = []
@@ -81,7 +81,7 @@ class TransitionFinder:
             self._before = grey, blocks
         self._shares.append(share)
         self._changes.append(change)
-        self._recent.append(cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA).astype(np.float32))
+        self._recent.append(_scaled(grey))
         if len(self._shares) % self._every == 0:
             for reach in self._reaches:
                 if len(self._recent) > 2 * reach:
@@ -89,23 +89,12 @@ class TransitionFinder:
 
     def _look_for_blend(self, reach: int) -> None:
         """Whether the frame `reach` ago is a blend of the newest one and the one `2 * reach` ago."""
-        before, middle, after = self._recent[-1 - 2 * reach], self._recent[-1 - reach], self._recent[-1]
-        difference = before - after
-        energy = float((difference * difference).mean())
-        if energy < _DIFFERENT**2:
-            return
-        share = float(((middle - after) * difference).mean()) / energy
-        if not _SHARE[0] <= share <= _SHARE[1]:
-            return
-        left = middle - after - share * difference
-        if float((left * left).mean()) > _RESIDUAL**2 * energy:
-            return
-        a, b = before - before.mean(), after - after.mean()
-        spread = float(a.std()), float(b.std())
-        flat = spread[0] < _FLAT, spread[1] < _FLAT
-        if not any(flat) and float((a * b).mean()) > _SAME * spread[0] * spread[1]:
-            return
-        self._evidence.append(_Evidence(len(self._shares) - 1 - reach, *flat))
+        ago = self._recent[-1 - 2 * reach], self._recent[-1 - reach], self._recent[-1]
+        for same, before, middle, after in zip(_SAME, *ago, strict=True):
+            flat = _blended(before, middle, after, same)
+            if flat is not None:
+                self._evidence.append(_Evidence(len(self._shares) - 1 - reach, *flat))
+                return
 
     def finish(self) -> list[Transition]:
         """All transitions, in order."""
@@ -154,6 +143,32 @@ class TransitionFinder:
         while last + 1 < min(len(self._changes), high) and self._changes[last + 1] >= level:
             last += 1
         return first, last
+
+
+def _scaled(grey: Grey) -> tuple[Array, ...]:
+    """A picture 80 pixels wide, and one of 20: in it views that move slowly while they dissolve still add up."""
+    small = cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA).astype(np.float32)
+    return small, cv2.resize(small, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+
+
+def _blended(before: Array, middle: Array, after: Array, same: float) -> tuple[bool, bool] | None:
+    """Whether the picture before, and the one after, have one colour; None where the middle is no blend of them."""
+    difference = before - after
+    energy = float((difference * difference).mean())
+    if energy < _DIFFERENT**2:
+        return None
+    share = float(((middle - after) * difference).mean()) / energy
+    if not _SHARE[0] <= share <= _SHARE[1]:
+        return None
+    left = middle - after - share * difference
+    if float((left * left).mean()) > _RESIDUAL**2 * energy:
+        return None
+    a, b = before - before.mean(), after - after.mean()
+    spread = float(a.std()), float(b.std())
+    flat = spread[0] < _FLAT, spread[1] < _FLAT
+    if not any(flat) and float((a * b).mean()) > same * spread[0] * spread[1]:
+        return None
+    return flat
 
 
 class _Blocks(NamedTuple):

@@ -59,8 +59,8 @@ def curate(
         inputs (`Sequence[Path]`): video files and folders of them; subtitle files are found beside the videos.
         out (`Path`): output folder. A run that was interrupted goes on where it stopped.
         settings (`CurateSettings`): all settings.
-        decisions (`Sequence[Path]`, *optional*): files, or folders of `*.decisions.json`, with a person's segments; only
-            what depends on them is done again.
+        decisions (`Sequence[Path]`, *optional*): files, or folders of `*.decisions.json`, with a person's segments;
+            only what depends on them is done again.
 
     Raises:
         UserError: no usable input, decisions about other videos or segments, an output folder that is not this run's,

@@ -106,7 +106,7 @@ def import_segments(lecture: Reviewed, path: Path) -> Decisions:
     elif "start_frame" in text or "start" in text.split("\n")[0].split(","):
         spans = _read_csv(text, path, lecture)
     elif _is_edl(text):
-        spans = _read_edl(text, path, lecture.fps)
+        spans = _read_edl(text, path, lecture)
     else:
         raise UserError(
             f"{path} is none of the known lists: CSV with columns {', '.join(_COLUMNS)}, a CMX 3600 EDL, or "
@@ -214,9 +214,14 @@ def _is_edl(text: str) -> bool:
     return any(_EVENT.match(line) for line in text.split("\n"))
 
 
-def _read_edl(text: str, path: Path, fps: float) -> list[DecidedSegment]:
-    """Source in and out of every video event; PySceneDetect writes this form too."""
+def _read_edl(text: str, path: Path, lecture: Reviewed) -> list[DecidedSegment]:
+    """Source in and out of every video event.
+
+    PySceneDetect 0.7 writes seconds of the clock and cuts the frames' part off, so its own lists are a frame early now
+    and then.
+    """
     drop = "FCM: DROP FRAME" in text.upper()
+    clock = "CREATED WITH PYSCENEDETECT" in text.upper()
     spans: list[DecidedSegment] = []
     for line, content in enumerate(text.split("\n"), start=1):
         note = re.match(r"^\*\s*(KIND|VERDICT):\s*(\w+)", content)
@@ -235,17 +240,20 @@ def _read_edl(text: str, path: Path, fps: float) -> list[DecidedSegment]:
             continue  # a track of sound
         if event[3].upper() != "C":
             raise UserError(f"{path}:{line}: the transition {event[3]!r} cannot be read; only cuts (C) can")
-        first, end = (_frame(code, fps, drop, path, line) for code in (event[4], event[5]))
-        spans.append(_span(path, line, first, end))
+        first, end = (_frame(code, lecture.fps, drop, clock, f"{path}:{line}") for code in (event[4], event[5]))
+        spans.append(_span(path, line, first, end + 1 if clock and end == lecture.frames - 1 else end))
     return spans
 
 
-def _frame(code: str, fps: float, drop: bool, path: Path, line: int) -> int:
+def _frame(code: str, fps: float, drop: bool, clock: bool, where: str) -> int:
     hours, minutes, seconds, frames = (int(part) for part in re.split(r"[:;.]", code))
     rate = _rate(fps)
     if minutes > 59 or seconds > 59 or frames >= rate:
-        raise UserError(f"{path}:{line}: timecode {code} does not exist at {rate} frames a second")
-    number = (hours * 3600 + minutes * 60 + seconds) * rate + frames
+        raise UserError(f"{where}: timecode {code} does not exist at {rate} frames a second")
+    whole = hours * 3600 + minutes * 60 + seconds
+    if clock:
+        return round(whole * fps) + frames
+    number = whole * rate + frames
     if drop or ";" in code:
         passed = 60 * hours + minutes
         number -= rate // 15 * (passed - passed // 10)  # SMPTE 12M: 2 numbers a minute at 29.97, 4 at 59.94
@@ -257,8 +265,9 @@ def _scene_list(lecture: Reviewed, segments: Sequence[Segment]) -> str:
     from scenedetect.output import write_scene_list
 
     stream = io.StringIO()
+    fps = float(lecture.fps)
     scenes = [
-        (FrameTimecode(segment.first or 0, lecture.fps), FrameTimecode(segment.last or 0, lecture.fps))
+        (FrameTimecode(segment.first or 0, fps), FrameTimecode(segment.last or 0, fps))
         for segment in segments
     ]
     write_scene_list(stream, scenes, include_cut_list=False)

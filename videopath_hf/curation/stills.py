@@ -84,7 +84,7 @@ def _means(picture: Array) -> Array:
 def still_stretches(
     times: Sequence[float] | Array, motion: Array, first: int, last: int, shortest: float
 ) -> list[tuple[float, float]]:
-    """Stretches, of at least `shortest` seconds, of frames `first` to `last`, exclusive, in which the view is still."""
+    """Stretches of at least `shortest` seconds, from frame `first` up to `last`, in which the view is still."""
     still = np.concatenate([[False], motion[first:last] < MAX_SPEED, [False]])
     edges = np.flatnonzero(still[1:] != still[:-1])
     found = []

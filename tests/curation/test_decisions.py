@@ -110,7 +110,9 @@ def test_decisions_find_their_lecture_by_content_and_are_refused_for_another(tmp
     with pytest.raises(UserError, match="are both about renamed"):
         read_decisions([tmp_path, tmp_path / "x.decisions.json"], [mine])
     write_json(tmp_path / "y.decisions.json", decided({"first": 0, "last": 120}, sha256="cc" * 32).model_dump())
-    assert read_decisions([tmp_path], [mine])[1] == ["y.decisions.json is about x, which is not among the inputs: not used"]
+    assert read_decisions([tmp_path], [mine])[1] == [
+        "y.decisions.json is about x, which is not among the inputs: not used"
+    ]
     assert read_decisions([], [mine]) == ({}, [])
 
 

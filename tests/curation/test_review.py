@@ -107,7 +107,12 @@ def test_accept_reject_kind_merge_split_and_undo_end_in_decisions_that_validate(
         (20, 41, "other", None),
         (41, 60, "tissue", "accept"),
     ]
-    assert (decisions.video_id, decisions.sha256, decisions.frames, decisions.candidates) == ("v", "ab" * 32, 60, "c0ffee")
+    assert (decisions.video_id, decisions.sha256, decisions.frames, decisions.candidates) == (
+        "v",
+        "ab" * 32,
+        60,
+        "c0ffee",
+    )
     assert result["status"] == "3 segments, 1 accepted, 1 rejected, not saved"
     assert result["refused"] == "99 s is not inside segment 2"
 

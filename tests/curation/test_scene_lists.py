@@ -114,7 +114,10 @@ def test_a_table_with_seconds_alone_is_read_to_the_frame_even_at_a_changing_fram
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("start_frame,end_frame,start,end\n0,306,0,12.24\n306,400,15.0,16.0\n", r":3: start_frame 306 is at 12\.240 s"),
+        (
+            "start_frame,end_frame,start,end\n0,306,0,12.24\n306,400,15.0,16.0\n",
+            r":3: start_frame 306 is at 12\.240 s",
+        ),
         ("start_frame,end_frame\n0,400\n306,500\n", "from frame 306 overlaps the one before it, up to 400"),
         ("start_frame,end_frame\n0,999999\n", "ends at frame 999999, the video has 108001"),
         ("start_frame,end_frame\n5,5\n", ":2: a segment from frame 5 to 5 is empty"),
@@ -123,7 +126,10 @@ def test_a_table_with_seconds_alone_is_read_to_the_frame_even_at_a_changing_fram
         ("start_frame,end_frame,verdict\n0,9,maybe\n", ":2: verdict = 'maybe' is none of accept"),
         ("start_frame,end_frame\n", "lists no segment"),
         ("hello\n", "is none of the known lists"),
-        ("001  AX  V  C  00:00:00:30 00:00:10:00 00:00:00:00 00:00:10:00\n", ":1: timecode 00:00:00:30 does not exist"),
+        (
+            "001  AX  V  C  00:00:00:30 00:00:10:00 00:00:00:00 00:00:10:00\n",
+            ":1: timecode 00:00:00:30 does not exist",
+        ),
         ("Scene Number,Start Frame,End Frame\n1,x,2\n", ":2: `Start Frame` and `End Frame` must be whole numbers"),
     ],
 )

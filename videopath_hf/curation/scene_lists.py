@@ -266,10 +266,7 @@ def _scene_list(lecture: Reviewed, segments: Sequence[Segment]) -> str:
 
     stream = io.StringIO()
     fps = float(lecture.fps)
-    scenes = [
-        (FrameTimecode(segment.first or 0, fps), FrameTimecode(segment.last or 0, fps))
-        for segment in segments
-    ]
+    scenes = [(FrameTimecode(segment.first or 0, fps), FrameTimecode(segment.last or 0, fps)) for segment in segments]
     write_scene_list(stream, scenes, include_cut_list=False)
     return stream.getvalue()
 

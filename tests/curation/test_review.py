@@ -88,7 +88,8 @@ def test_every_segment_has_its_pictures_and_controls_that_a_keyboard_reaches(pag
 def test_accept_reject_kind_merge_split_and_undo_end_in_decisions_that_validate(page: Path) -> None:
     script = """
       const part = (n) => document.querySelectorAll('.segment')[n];
-      const press = (n, name) => [...part(n).querySelectorAll('.do button')].find((b) => b.textContent === name).click();
+      const press = (n, name) => [...part(n).querySelectorAll('.do button')]
+        .find((b) => b.textContent === name).click();
       press(0, 'Reject');
       press(1, 'Merge with next');
       const field = part(1).querySelector('input'); field.value = '4.1'; press(1, 'Split');
@@ -134,7 +135,8 @@ def test_keys_decide_move_and_undo_but_not_while_a_number_is_typed(page: Path) -
 @needs_browser
 def test_a_picture_splits_at_its_own_frame_and_saving_downloads_a_file_named_after_the_lecture(page: Path) -> None:
     script = """
-      const links = []; HTMLAnchorElement.prototype.click = function () { links.push([this.download, this.href.slice(0, 5)]); };
+      const links = [];
+      HTMLAnchorElement.prototype.click = function () { links.push([this.download, this.href.slice(0, 5)]); };
       const part = (n) => document.querySelectorAll('.segment')[n];
       part(2).querySelectorAll('.strip button')[3].click();
       [...part(2).querySelectorAll('.do button')].find((b) => b.textContent === 'Split').click();

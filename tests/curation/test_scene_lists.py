@@ -1,6 +1,7 @@
 """Lists for other editors: what is written is read back to the frame, and what cannot be read is named by its line."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def lecture(fps: float, time: Callable[[int], float] | None = None, verdicts: bo
             last=last,
             verdict="reject" if verdicts and number == 1 else None,
         )
-        for number, (first, last) in enumerate(zip(BOUNDS, BOUNDS[1:], strict=False))
+        for number, (first, last) in enumerate(pairwise(BOUNDS))
     ]
     return Reviewed("my lecture, part 1", "a.mp4", "ab" * 32, BOUNDS[-1], fps, "c0ffee", segments)
 
@@ -60,7 +61,7 @@ def test_a_rejected_segment_stays_rejected(tmp_path: Path, form: Format) -> None
 @pytest.mark.parametrize("fps", [25.0, 30000 / 1001])
 @pytest.mark.parametrize("cut_list", [True, False])
 def test_a_list_written_by_pyscenedetect_itself_is_read(tmp_path: Path, fps: float, cut_list: bool) -> None:
-    scenes = [(FrameTimecode(a, fps), FrameTimecode(b, fps)) for a, b in zip(BOUNDS, BOUNDS[1:], strict=False)]
+    scenes = [(FrameTimecode(a, fps), FrameTimecode(b, fps)) for a, b in pairwise(BOUNDS)]
     write_scene_list(tmp_path / "scenes.csv", scenes, include_cut_list=cut_list)
     assert bounds(import_segments(lecture(fps), tmp_path / "scenes.csv").segments) == BOUNDS
     write_scene_list_edl(tmp_path / "scenes.edl", scenes)
@@ -71,7 +72,7 @@ def test_a_list_written_by_pyscenedetect_itself_is_read(tmp_path: Path, fps: flo
 
 def test_what_pyscenedetect_would_read_is_what_we_write(tmp_path: Path) -> None:
     export_segments(lecture(25), tmp_path / "ours.csv", "scenedetect")
-    scenes = [(FrameTimecode(a, 25.0), FrameTimecode(b, 25.0)) for a, b in zip(BOUNDS, BOUNDS[1:], strict=False)]
+    scenes = [(FrameTimecode(a, 25.0), FrameTimecode(b, 25.0)) for a, b in pairwise(BOUNDS)]
     write_scene_list(tmp_path / "theirs.csv", scenes, include_cut_list=False)
     assert (tmp_path / "ours.csv").read_text() == (tmp_path / "theirs.csv").read_text()
 

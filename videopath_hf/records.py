@@ -15,6 +15,7 @@ SCHEMA_VERSION = 1
 Box = tuple[int, int, int, int]
 Seconds = Annotated[float, Field(ge=0)]
 SegmentKind = Literal["tissue", "presenter", "title", "other"]
+Verdict = Literal["accept", "reject"]
 Split = Literal["train", "test"]
 InstructionKind = Literal["caption", "image", "clip", "video"]
 """Which stage a record is made for: stage 0 captions, stage 1 images, stage 2 clips, stage 3 videos."""
@@ -36,13 +37,22 @@ class Sentence(Record):
 
 
 class Segment(Record):
-    """A stretch of a lecture between two cuts and what it shows."""
+    """A stretch of a lecture between two cuts and what it shows.
+
+    `first` to `last`, exclusive, are its frames. A dissolve into it is over at `settled`. `stills` are stretches, in
+    seconds, in which the view does not move. `verdict` is a person's, where one reviewed it.
+    """
 
     video_id: str
     index: int
     start: Seconds
     end: Seconds
     kind: SegmentKind
+    first: int | None = None
+    last: int | None = None
+    settled: Seconds | None = None
+    stills: list[tuple[Seconds, Seconds]] = Field(default_factory=list)
+    verdict: Verdict | None = None
     figures: dict[str, float] = Field(default_factory=dict)
 
 

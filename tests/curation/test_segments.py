@@ -37,7 +37,7 @@ def test_tissue_ends_where_a_dissolve_into_a_title_begins() -> None:
     assert found[0].end == 3.0
 
 
-def test_tissue_begins_where_a_dissolve_from_a_title_ends() -> None:
+def test_a_segment_begins_where_a_dissolve_into_it_begins_and_says_when_it_is_over() -> None:
     canvas, page = stained(600, 1000), title("Case 1")
     frames = [page] * 25
     for step in range(1, 6):
@@ -45,7 +45,8 @@ def test_tissue_begins_where_a_dissolve_from_a_title_ends() -> None:
     frames += [pan(canvas, 0)] * 30
     found = segments_of(frames)
     assert [s.kind for s in found] == ["title", "tissue"]
-    assert 2.9 <= found[1].start <= 3.1
+    assert (found[1].start, found[1].settled) == (2.5, 3.0)
+    assert found[0].settled is None
 
 
 def test_a_flash_does_not_split_a_segment() -> None:

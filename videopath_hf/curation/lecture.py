@@ -20,7 +20,7 @@ from videopath_hf.curation.inputs import Lecture, shown
 from videopath_hf.curation.settings import CurateSettings
 from videopath_hf.curation.transcript import Transcript, transcript_inputs
 from videopath_hf.errors import DISK_TROUBLES, MissingExtraError, UserError
-from videopath_hf.files import content_hash, file_sha256, write_text
+from videopath_hf.files import content_hash, write_text
 from videopath_hf.records import ClipRecord, Record, Reject, Segment
 from videopath_hf.runs import Steps
 
@@ -49,6 +49,7 @@ class LectureResult(Record):
         info (`dict`, *optional*): what the probe found; None for a lecture that failed.
         failed (`Reject`, *optional*): why the lecture could not be curated; no clip is kept then.
         final (`bool`): whether a failed lecture would fail again: a crash or a hang is tried again by the next run.
+        candidates (`str`, *optional*): hash of the segments as they were found, before a person's decisions.
         sizes (`dict[str, int]`): bytes of every file of a clip, by path relative to the output folder.
         peak_memory_mb (`float`): the most memory that the process which did the work ever held.
     """
@@ -60,6 +61,7 @@ class LectureResult(Record):
     info: dict[str, Any] | None = None
     transcript: Transcript | None = None
     segments: list[Segment] = Field(default_factory=list)
+    candidates: str | None = None
     clips: list[ClipRecord] = Field(default_factory=list)
     rejects: list[Reject] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
@@ -107,8 +109,9 @@ def work_folder(out: Path, video_id: str) -> Path:
 def result_key(lecture: Lecture, settings: CurateSettings) -> str:
     """What a lecture's result is keyed by. Limits of time and of failures, and who does it, are not part of it."""
     beside = transcript_inputs(lecture.path, settings.transcript)
-    plain = settings.model_dump(mode="json", exclude={"probe", "cluster", "max_failed_videos"})
-    return content_hash(__version__, lecture.video_id, lecture.source, lecture.sha256, beside, plain)
+    plain = settings.model_dump(mode="json", exclude={"probe", "cluster", "max_failed_videos", "decisions"})
+    decided = settings.decisions.get(lecture.sha256)
+    return content_hash(__version__, lecture.video_id, lecture.source, lecture.sha256, beside, plain, decided)
 
 
 def read_result(out: Path, video_id: str) -> LectureResult | None:
@@ -252,6 +255,7 @@ def _result(state: Any, statistics: dict[str, BlockStatistics]) -> LectureResult
         info={name: value for name, value in vars(state.known_info()).items() if name != "path"},
         transcript=state.known_transcript(),
         segments=state.segments,
+        candidates=state.candidates,
         clips=state.clips,
         rejects=sorted(state.rejects, key=lambda reject: (reject.start, reject.end, reject.step)),
         notes=list(dict.fromkeys(state.notes)),

@@ -6,14 +6,17 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from scenedetect import AdaptiveDetector, ContentDetector, FrameTimecode, SceneDetector
 
+from videopath_hf.curation.detectors import make_detector
 from videopath_hf.curation.settings import SegmentSettings
+from videopath_hf.curation.stills import MotionMeter
 from videopath_hf.curation.tissue import Colours, colours, foreign_boxes, slide_masks
+from videopath_hf.curation.transitions import Transition, TransitionFinder, join_cuts
 from videopath_hf.records import Box
 from videopath_hf.video.decode import Frame, iter_frames
 from videopath_hf.video.probe import VideoInfo
 
+_SMALL = 160  # pixels of width at which structure and motion are looked at
 _THUMB = 8  # every 8th pixel is compared from frame to frame
 
 
@@ -33,12 +36,16 @@ class Look(NamedTuple):
         changes (`np.ndarray`): float32 [N], mean grey levels by which a frame differs from the one before it.
         cuts (`list[int]`): frames that start a new shot.
         samples (`list[Sample]`): measured frames, in order.
+        transitions (`list[Transition]`): dissolves, fades and jumps, in order.
+        motion (`np.ndarray`): float32 [N], share of the frame's width by which the view moves in a second.
     """
 
     times: np.ndarray[Any, np.dtype[np.float64]]
     changes: np.ndarray[Any, np.dtype[np.float32]]
     cuts: list[int]
     samples: list[Sample]
+    transitions: list[Transition]
+    motion: np.ndarray[Any, np.dtype[np.float32]]
 
 
 def look(path: Path, info: VideoInfo, settings: SegmentSettings) -> Look:
@@ -52,33 +59,62 @@ def look(path: Path, info: VideoInfo, settings: SegmentSettings) -> Look:
 
 def look_at(frames: Iterable[Frame], info: VideoInfo, settings: SegmentSettings) -> Look:
     """The same for frames that come from anywhere; `info` gives the rate and the full size."""
-    detector = _detector(settings, info.fps)
-    times: list[float] = []
-    changes: list[float] = []
-    cuts: list[int] = []
-    samples: list[Sample] = []
-    due = 0.0
-    before: np.ndarray[Any, Any] | None = None
-    for number, frame in enumerate(frames):
-        timecode = FrameTimecode(number, info.fps)
-        cuts += [
-            cut.frame_num for cut in detector.process_frame(timecode, cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
-        ]
-        thumb = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)[::_THUMB, ::_THUMB].astype(np.int16)
-        changes.append(0.0 if before is None else float(abs(thumb - before).mean()))
-        before = thumb
-        if frame.time >= due - 1e-6:
+    watcher = Watcher(info, settings)
+    for frame in frames:
+        watcher.add(frame)
+    return watcher.finish()
+
+
+class Watcher:
+    """Looks at every frame of a lecture, one after the other, whoever decodes them.
+
+    Args:
+        info (`VideoInfo`): the rate and the full size.
+        settings (`SegmentSettings`): frames are expected at `settings.width`.
+
+    Raises:
+        MissingExtraError, UserError: the detector cannot be used here.
+    """
+
+    def __init__(self, info: VideoInfo, settings: SegmentSettings) -> None:
+        self._info = info
+        self._settings = settings
+        self._detector = make_detector(settings, info.fps)
+        self._transitions = TransitionFinder(info.fps)
+        self._motion = MotionMeter(info.fps)
+        self._times: list[float] = []
+        self._changes: list[float] = []
+        self._samples: list[Sample] = []
+        self._due = 0.0
+        self._before: np.ndarray[Any, Any] | None = None
+
+    def add(self, frame: Frame) -> None:
+        """Look at the next frame."""
+        grey = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)
+        self._detector.add(frame.image)
+        small = cv2.resize(grey, (_SMALL, round(_SMALL * grey.shape[0] / grey.shape[1])), interpolation=cv2.INTER_AREA)
+        self._transitions.add(small)
+        self._motion.add(small)
+        thumb = grey[::_THUMB, ::_THUMB].astype(np.int16)
+        self._changes.append(0.0 if self._before is None else float(abs(thumb - self._before).mean()))
+        self._before = thumb
+        if frame.time >= self._due - 1e-6:
             masks = slide_masks(frame.image)
-            scale = info.width / frame.image.shape[1]
-            samples.append(Sample(number, colours(frame.image, masks), foreign_boxes(masks, scale)))
-            due = frame.time + 1 / settings.sample_fps
-        times.append(frame.time)
-    cuts += [cut.frame_num for cut in detector.post_process(FrameTimecode(max(0, len(times) - 1), info.fps))]
-    return Look(np.array(times), np.array(changes, dtype=np.float32), sorted(set(cuts)), samples)
+            scale = self._info.width / frame.image.shape[1]
+            number = len(self._times)
+            self._samples.append(Sample(number, colours(frame.image, masks), foreign_boxes(masks, scale)))
+            self._due = frame.time + 1 / self._settings.sample_fps
+        self._times.append(frame.time)
 
-
-def _detector(settings: SegmentSettings, fps: float) -> SceneDetector:
-    shortest = max(1, round(settings.min_seconds * fps))
-    if settings.detector == "adaptive":
-        return AdaptiveDetector(adaptive_threshold=settings.threshold or 3.0, min_scene_len=shortest)
-    return ContentDetector(threshold=settings.threshold or 27.0, min_scene_len=shortest)
+    def finish(self) -> Look:
+        """What was seen; call it once, after the last frame."""
+        cuts = self._detector.finish()
+        transitions = self._transitions.finish() if self._settings.transitions else []
+        return Look(
+            np.array(self._times),
+            np.array(self._changes, dtype=np.float32),
+            join_cuts(cuts, transitions, max(1, round(self._settings.min_seconds * self._info.fps))),
+            self._samples,
+            transitions,
+            self._motion.finish(),
+        )

@@ -166,9 +166,11 @@ def check(
         if find_spec(module) is None:
             raise MissingExtraError(package, "curate", "curating videos")
     from videopath_hf.curation.block import load_blocks
+    from videopath_hf.curation.decisions import match_decisions
 
     notes: list[str] = []
     lectures = find_lectures(inputs, out, notes)[:limit]
+    notes += match_decisions(settings.decisions, lectures)
     for block in load_blocks(settings.blocks):
         block.stop()
     _check_backends(lectures, settings)
@@ -177,11 +179,13 @@ def check(
 
 def _check_backends(lectures: Sequence[Lecture], settings: CurateSettings) -> None:
     """Refuse what cannot work before the output folder is claimed for it."""
+    from videopath_hf.curation.detectors import check_detector
     from videopath_hf.curation.ocr import rapidocr_installed
     from videopath_hf.curation.transcript import check_transcriber, sidecars
 
     if settings.screen_text.backend == "rapidocr" and not rapidocr_installed():
         raise MissingExtraError("rapidocr", "curate", "screen_text.backend=rapidocr")
+    check_detector(settings.segments)
     check_transcriber(settings.transcript)
     without = [lecture.path.name for lecture in lectures if not sidecars(lecture.path)]
     if settings.transcript.backend == "sidecar" and len(without) == len(lectures):

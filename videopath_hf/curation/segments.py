@@ -8,6 +8,7 @@ import numpy as np
 
 from videopath_hf.curation.look import Look, Sample
 from videopath_hf.curation.settings import CurateSettings, TissueSettings
+from videopath_hf.curation.stills import still_stretches
 from videopath_hf.curation.tissue import Colours
 from videopath_hf.records import Segment, SegmentKind
 
@@ -40,26 +41,33 @@ def frame_kind(seen: Colours, settings: TissueSettings) -> SegmentKind:
 def find_segments(video_id: str, seen: Look, settings: CurateSettings, end: float | None = None) -> list[Segment]:
     """Turn cuts and samples into segments that cover the lecture without gaps.
 
-    A hard cut is where PySceneDetect puts it. A dissolve, which it may miss, shows as a change of kind inside a shot;
-    tissue ends where a dissolve begins, or begins where it ends. `end` is when the last frame ends, in seconds; if
-    omitted, that frame is taken to last as long as most.
+    A hard cut is where the detector puts it. A dissolve that nothing else found shows as a change of kind inside a
+    shot. A segment begins where a dissolve into it begins, and notes when it is over. `end` is when the last frame
+    ends, in seconds; if omitted, that frame is taken to last as long as most.
     """
     bounds = [0, *(cut for cut in seen.cuts if 0 < cut < len(seen.times)), len(seen.times)]
     shots = [part for first, last in pairwise(bounds) for part in _by_kind(seen, first, last, settings.tissue)]
-    shots = _without_dissolves(seen, shots)
+    shots, settled = _at_dissolves(seen, shots)
+    times = [float(time) for time in seen.times]
     if end is None:
-        end = float(seen.times[-1]) + (float(np.median(np.diff(seen.times))) if len(seen.times) > 1 else 1.0)
-    starts = [*(float(seen.times[shot.first]) for shot in shots[1:]), end]
+        end = times[-1] + (float(np.median(np.diff(seen.times))) if len(times) > 1 else 1.0)
+    starts = [*(times[shot.first] for shot in shots[1:]), end]
     return [
         Segment(
             video_id=video_id,
             index=number,
-            start=round(float(seen.times[shot.first]), 3),
+            start=round(times[shot.first], 3),
             end=round(stop, 3),
             kind=shot.kind,
-            figures=_figures(_inside(seen.samples, shot.first, shot.last)),
+            first=shot.first,
+            last=shot.last,
+            settled=round(times[clear], 3) if clear is not None else None,
+            stills=still_stretches(
+                seen.times, seen.motion, clear or shot.first, shot.last, settings.segments.min_still
+            ),
+            figures=_figures(_inside(seen.samples, clear or shot.first, shot.last)),
         )
-        for number, (shot, stop) in enumerate(zip(shots, starts, strict=True))
+        for number, (shot, stop, clear) in enumerate(zip(shots, starts, settled, strict=True))
     ]
 
 
@@ -95,17 +103,20 @@ def _by_kind(seen: Look, first: int, last: int, settings: TissueSettings) -> lis
     return [*shots, Shot(start, last, runs[-1][0])]
 
 
-def _without_dissolves(seen: Look, shots: Sequence[Shot]) -> list[Shot]:
-    """Move the bounds of tissue to where a dissolve into it ends, and to where one out of it begins."""
+def _at_dissolves(seen: Look, shots: Sequence[Shot]) -> tuple[list[Shot], list[int | None]]:
+    """Move bounds to where a dissolve begins; beside the shots, the frames from which each is all that is seen."""
     done = [shots[0]]
+    settled: list[int | None] = [None]
     for shot in shots[1:]:
         before = done[-1]
-        bound = shot.first
-        if (before.kind == "tissue") != (shot.kind == "tissue"):
-            bound = _dissolve_end(seen, shot, before, entering=shot.kind == "tissue")
-        done[-1] = before._replace(last=bound)
-        done.append(shot._replace(first=bound))
-    return done
+        begin, stop = _dissolve(seen, shot, before)
+        if begin <= before.first:  # the kind changes inside one slow dissolve
+            done[-1], settled[-1] = shot._replace(first=before.first), stop if stop < shot.last else None
+            continue
+        done[-1] = before._replace(last=begin)
+        done.append(shot._replace(first=begin))
+        settled.append(stop if begin < stop < shot.last else None)
+    return done, settled
 
 
 def _absorb(runs: list[tuple[SegmentKind, list[int]]], number: int) -> list[tuple[SegmentKind, list[int]]]:
@@ -117,14 +128,23 @@ def _absorb(runs: list[tuple[SegmentKind, list[int]]], number: int) -> list[tupl
     return [(kind, [f for _, frames in group for f in frames]) for kind, group in groupby(renamed, key=lambda r: r[0])]
 
 
-def _dissolve_end(seen: Look, shot: Shot, before: Shot, entering: bool) -> int:
-    """The end, or the beginning, of the run of frames around a bound that change about as much as it does."""
+def _dissolve(seen: Look, shot: Shot, before: Shot) -> tuple[int, int]:
+    """Where a bound's dissolve begins and is over; both are the bound itself at a hard cut.
+
+    A dissolve that was seen as one is taken as it is. Otherwise, where tissue begins or ends, it is the run of frames
+    around the bound that change about as much as it does.
+    """
+    for transition in seen.transitions:
+        if transition.first <= shot.first <= transition.last:
+            return transition.first, transition.last
+    begin = stop = shot.first
+    if (before.kind == "tissue") == (shot.kind == "tissue"):
+        return begin, stop
     reach = int(_AROUND / max(_SHORTEST, float(np.median(np.diff(seen.times)))))
     low, high = max(before.first + 1, shot.first - reach), min(shot.last, shot.first + reach)
     level = _DISSOLVE * float(seen.changes[shot.first])
-    begin = stop = shot.first
     while begin - 1 >= low and seen.changes[begin - 1] >= level:
         begin -= 1
     while stop + 1 < high and seen.changes[stop + 1] >= level:
         stop += 1
-    return stop if entering else begin
+    return begin, stop

@@ -5,7 +5,20 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from videopath_hf.curation.decisions import Decisions
 from videopath_hf.settings import Settings
+
+DEFAULT_THRESHOLDS = {
+    # PySceneDetect 0.7's own
+    "adaptive": 3.0,
+    "content": 27.0,
+    "histogram": 0.20,
+    "hash": 0.35,
+    # of their publications
+    "transnetv2": 0.5,
+    "autoshot": 0.296,
+    "keyframes": 0.5,
+}
 
 
 class ProbeSettings(Settings):
@@ -54,17 +67,25 @@ class SegmentSettings(Settings):
     """How a lecture is cut into segments.
 
     Args:
-        detector (`str`, defaults to `"adaptive"`): PySceneDetect's detector, `"adaptive"` or `"content"`. On the
-            development lecture adaptive finds 5 of 5 hard cuts without a false one, where content cuts fast pans too.
-        threshold (`float`, *optional*): the detector's own default if omitted (adaptive 3.0, content 27.0).
+        detector (`str`, defaults to `"adaptive"`): PySceneDetect's `"adaptive"`, `"content"`, `"histogram"` or
+            `"hash"`; `"transnetv2"` (extra `transnetv2`) or `"autoshot"` (a weights file of yours), networks; or
+            `"keyframes"`, a segment for each view.
+        threshold (`float`, *optional*): the detector's own default if omitted, see `DEFAULT_THRESHOLDS`.
+        weights (`str`, *optional*): AutoShot's checkpoint file.
+        transitions (`bool`, defaults to `True`): add what detectors of single jumps miss: dissolves, fades, and cuts
+            between pictures of like colours.
         min_seconds (`float`, defaults to 0.6): shortest segment, PySceneDetect's 15 frames at 25 fps.
+        min_still (`float`, defaults to 1.0): seconds the view must stay to count as still.
         sample_fps (`float`, defaults to 2.0): frames a second whose colours are measured.
         width (`int`, defaults to 320): frames are scaled down to this width for cuts and colours.
     """
 
-    detector: Literal["adaptive", "content"] = "adaptive"
+    detector: Literal["adaptive", "content", "histogram", "hash", "transnetv2", "autoshot", "keyframes"] = "adaptive"
     threshold: float | None = Field(default=None, gt=0)
+    weights: str | None = None
+    transitions: bool = True
     min_seconds: float = Field(default=0.6, gt=0)
+    min_still: float = Field(default=1.0, gt=0)
     sample_fps: float = Field(default=2.0, gt=0)
     width: int = Field(default=320, ge=64)
 
@@ -217,6 +238,8 @@ class CurateSettings(Settings):
         blocks (`tuple[str, ...]`): the steps, in order: standard ones by name, your own as `package.module:Class`, a
             subclass of `curation.block.Block`.
         own (`dict`): sections for blocks of your own, by their name.
+        decisions (`dict[str, Decisions]`): segments as a person left them, by the SHA-256 of the video;
+            `curate --decisions` reads them from files.
         max_failed_videos (`float`, defaults to 0.5): share of the inputs that may be unreadable before the run, having
             finished the others, fails.
     """
@@ -233,4 +256,5 @@ class CurateSettings(Settings):
     clips: ClipSettings = ClipSettings()
     quality: QualitySettings = QualitySettings()
     cluster: ClusterSettings = ClusterSettings()
+    decisions: dict[str, Decisions] = Field(default_factory=dict)
     max_failed_videos: float = Field(default=0.5, ge=0, le=1)

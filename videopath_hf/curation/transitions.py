@@ -1,0 +1,217 @@
+"""Changes of picture that detectors of single frames' colours miss: dissolves, fades, and cuts between like pictures.
+
+A frame half-way through a dissolve is a blend of a frame before and one after it; in a pan or a zoom it is not, for
+what moves does not add up (a view that moves by a quarter of its texture's wavelength leaves a residual of 0.4, a
+dissolve leaves noise). A cut between two fields of one slide changes few colours, but nearly all small blocks of the
+picture at once, once. A moving camera changes them in every frame, a bullet or an inset that appears only adds
+blocks, or changes few.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import cv2
+import numpy as np
+
+Grey = np.ndarray[Any, np.dtype[np.uint8]]
+Array = np.ndarray[Any, Any]
+
+_BLOCK = 10  # side of a block in the picture 160 pixels wide
+_TEXTURED = 9.0  # variance in grey levels squared; below it a block shows nothing
+_LIKE = 0.5  # correlation below which a block has changed
+_FEWEST = 6  # textured blocks without which a picture cannot be compared
+_IDLE = 0.3  # mean change in grey levels below which two frames are the same
+_CHANGED = 0.33  # share of both pictures' blocks that a cut changes at least
+_CALM = 0.6  # share of that change that frames around a cut may show
+_AROUND = 0.5  # seconds around a cut that must be calm: a recorded screen that stutters in a pan jumps again
+
+_STEP = 0.08  # seconds between two looks for a blend
+_REACHES = (0.24, 0.4)  # seconds before and after the middle of a dissolve
+_RESIDUAL = 0.15  # of what a blend leaves unexplained; 0.00 to 0.12 in dissolves between moving views, else above 0.25
+_SHARE = (0.35, 0.65)  # how much of the earlier picture is left in the middle
+_DIFFERENT = 8.0  # grey levels by which the pictures before and after differ
+_SAME = (0.8, 0.5)  # correlation from which they are one picture, whatever its brightness; stricter where coarse
+_FLAT = 6.0  # standard deviation of a picture of one colour: the middle of a fade
+_FADE = 2.0  # longest seconds between fading out and fading in
+_GAP = 0.17  # seconds without evidence inside one dissolve
+_STRONG = 0.4  # share of a dissolve's frame-to-frame change that still belongs to it
+
+
+class Transition(NamedTuple):
+    """How one shot becomes the next: from frame `first` on it is seen, from frame `last` on it is all that is seen."""
+
+    first: int
+    last: int
+    kind: Literal["jump", "dissolve", "fade"]
+
+
+class _Evidence(NamedTuple):
+    """A frame that is a blend; whether the picture before it, or after it, has one colour."""
+
+    frame: int
+    from_flat: bool
+    to_flat: bool
+
+
+class TransitionFinder:
+    """Looks for transitions while frames come in; less than a second of small pictures is held.
+
+    Args:
+        fps (`float`): frames a second of the video.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self._fps = fps
+        self._reaches = sorted({max(2, round(reach * fps)) for reach in _REACHES})
+        self._every = max(1, round(_STEP * fps))
+        self._recent: deque[tuple[Array, ...]] = deque(maxlen=2 * self._reaches[-1] + 1)
+        self._before: tuple[Grey, _Blocks] | None = None
+        self._shares: list[float] = []
+        self._changes: list[float] = []
+        self._evidence: list[_Evidence] = []
+
+    def add(self, grey: Grey) -> None:
+        """Look at the next frame: uint8 [h, 160], grey."""
+        change = 0.0 if self._before is None else cv2.norm(grey, self._before[0], cv2.NORM_L1) / grey.size
+        share = 0.0
+        if self._before is None or change > _IDLE:
+            blocks = _blocks(grey)
+            share = _changed_share(self._before[1], blocks) if self._before is not None else 0.0
+            self._before = grey, blocks
+        self._shares.append(share)
+        self._changes.append(change)
+        self._recent.append(_scaled(grey))
+        if len(self._shares) % self._every == 0:
+            for reach in self._reaches:
+                if len(self._recent) > 2 * reach:
+                    self._look_for_blend(reach)
+
+    def _look_for_blend(self, reach: int) -> None:
+        """Whether the frame `reach` ago is a blend of the newest one and the one `2 * reach` ago."""
+        ago = self._recent[-1 - 2 * reach], self._recent[-1 - reach], self._recent[-1]
+        for same, before, middle, after in zip(_SAME, *ago, strict=True):
+            flat = _blended(before, middle, after, same)
+            if flat is not None:
+                self._evidence.append(_Evidence(len(self._shares) - 1 - reach, *flat))
+                return
+
+    def finish(self) -> list[Transition]:
+        """All transitions, in order."""
+        gradual = self._gradual()
+        jumps = [
+            Transition(frame, frame, "jump")
+            for frame in self._jumps()
+            if not any(soft.first - 1 <= frame <= soft.last + 1 for soft in gradual)
+        ]
+        return sorted(jumps + gradual)
+
+    def _jumps(self) -> list[int]:
+        shares = np.array(self._shares)
+        around = max(2, round(_AROUND * self._fps))
+        found = []
+        for frame in np.flatnonzero(shares > _CHANGED).tolist():
+            others = np.concatenate([shares[max(0, frame - around) : frame], shares[frame + 1 : frame + around + 1]])
+            if others.max(initial=0.0) < _CALM * shares[frame]:
+                found.append(int(frame))
+        return found
+
+    def _gradual(self) -> list[Transition]:
+        evidence = sorted(set(self._evidence))
+        runs: list[list[_Evidence]] = []
+        for item in evidence:
+            if runs and item.frame - runs[-1][-1].frame <= max(2, round(_GAP * self._fps)):
+                runs[-1].append(item)
+            else:
+                runs.append([item])
+        found: list[tuple[Transition, bool]] = []  # and whether it ends in one colour
+        for run in runs:
+            first, last = self._extent(run[0].frame, run[-1].frame)
+            opens, closes = any(item.from_flat for item in run), any(item.to_flat for item in run)
+            if found and opens and found[-1][1] and first - found[-1][0].last <= _FADE * self._fps:
+                found[-1] = (Transition(found[-1][0].first, last, "fade"), closes and not opens)
+            else:
+                found.append((Transition(first, last, "fade" if opens or closes else "dissolve"), closes))
+        return [transition for transition, _ in found]
+
+    def _extent(self, first: int, last: int) -> tuple[int, int]:
+        """Follow the change of a run of blends to both sides."""
+        level = _STRONG * float(np.median(self._changes[first : last + 1]))
+        low, high = first - self._reaches[-1] - 1, last + self._reaches[-1] + 1
+        while first - 1 > max(0, low) and self._changes[first - 1] >= level:
+            first -= 1
+        while last + 1 < min(len(self._changes), high) and self._changes[last + 1] >= level:
+            last += 1
+        return first, last
+
+
+def _scaled(grey: Grey) -> tuple[Array, ...]:
+    """A picture 80 pixels wide, and one of 20: in it views that move slowly while they dissolve still add up."""
+    small = cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA).astype(np.float32)
+    return small, cv2.resize(small, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+
+
+def _blended(before: Array, middle: Array, after: Array, same: float) -> tuple[bool, bool] | None:
+    """Whether the picture before, and the one after, have one colour; None where the middle is no blend of them."""
+    difference = before - after
+    energy = float((difference * difference).mean())
+    if energy < _DIFFERENT**2:
+        return None
+    share = float(((middle - after) * difference).mean()) / energy
+    if not _SHARE[0] <= share <= _SHARE[1]:
+        return None
+    left = middle - after - share * difference
+    if float((left * left).mean()) > _RESIDUAL**2 * energy:
+        return None
+    a, b = before - before.mean(), after - after.mean()
+    spread = float(a.std()), float(b.std())
+    flat = spread[0] < _FLAT, spread[1] < _FLAT
+    if not any(flat) and float((a * b).mean()) > same * spread[0] * spread[1]:
+        return None
+    return flat
+
+
+class _Blocks(NamedTuple):
+    """A picture, and the mean and variance of its blocks."""
+
+    picture: Array
+    means: Array
+    variances: Array
+
+
+def _blocks(grey: Grey) -> _Blocks:
+    picture = grey.astype(np.float32)
+    means = _block_means(picture)
+    return _Blocks(picture, means, _block_means(picture * picture) - means * means)
+
+
+def _block_means(picture: Array) -> Array:
+    height, width = (side // _BLOCK for side in picture.shape)
+    inside = picture[: height * _BLOCK, : width * _BLOCK]
+    means: Array = cv2.resize(inside, (width, height), interpolation=cv2.INTER_AREA)
+    return means
+
+
+def _changed_share(a: _Blocks, b: _Blocks) -> float:
+    """Share of blocks that changed, of those that showed something before or after, whichever is smaller."""
+    shown_a, shown_b = a.variances > _TEXTURED, b.variances > _TEXTURED
+    if min(np.count_nonzero(shown_a), np.count_nonzero(shown_b)) < _FEWEST:
+        return 0.0
+    common = _block_means(a.picture * b.picture) - a.means * b.means
+    changed = common < _LIKE * np.sqrt(np.maximum(a.variances, 2.0) * np.maximum(b.variances, 2.0))
+    return min(float(changed[shown_a].mean()), float(changed[shown_b].mean()))
+
+
+def join_cuts(cuts: Sequence[int], transitions: Sequence[Transition], shortest: int) -> list[int]:
+    """A detector's cuts and the transitions as one list of frames that start a shot.
+
+    A dissolve counts once, where it begins, whatever the detector saw in it; a jump that the detector saw too, within
+    `shortest` frames, counts once, where the detector saw it.
+    """
+    soft = [transition for transition in transitions if transition.kind != "jump"]
+    kept = [cut for cut in cuts if not any(t.first - shortest // 2 <= cut <= t.last + shortest // 2 for t in soft)]
+    kept += [transition.first for transition in soft]
+    for transition in transitions:
+        if transition.kind == "jump" and all(abs(cut - transition.first) >= shortest for cut in kept):
+            kept.append(transition.first)
+    return sorted(set(kept))

@@ -12,8 +12,9 @@ from videopath_hf.curation.lecture import Listener
 from videopath_hf.curation.look import Look, look_at
 from videopath_hf.curation.settings import SegmentSettings
 from videopath_hf.curation.tissue import Picture
+from videopath_hf.video.backends import read_pyav
 from videopath_hf.video.container import VideoError, open_video
-from videopath_hf.video.decode import Frame, read_frames
+from videopath_hf.video.decode import Frame
 from videopath_hf.video.frame_index import frame_index
 from videopath_hf.video.probe import FrameWalk, VideoInfo
 
@@ -84,7 +85,7 @@ class SegmentFrames:
     def all(self) -> Iterator[Picture]:
         """Hand out all frames, uint8 [H, W, 3] RGB, and keep them, where they fit, for `part`."""
         if self._kept is None and self._bytes * self.grid.frames <= KEPT_BYTES:
-            self._kept = list(read_frames(self.path, grid_indices(self.path, self.grid)))
+            self._kept = _read(self.path, grid_indices(self.path, self.grid))
         return self.part(0, self.grid.frames)
 
     def part(self, first: int, last: int) -> Iterator[Picture]:
@@ -94,9 +95,14 @@ class SegmentFrames:
         for start in range(first, last, size):
             stop = min(start + size, last)
             kept = self._kept
-            chunk = (
-                kept[start:stop] if kept is not None else read_frames(self.path, indices[start - first : stop - first])
-            )
+            chunk = kept[start:stop] if kept is not None else _read(self.path, indices[start - first : stop - first])
             for number, picture in enumerate(chunk, start=start):
                 self.beat(number, self.grid.frames)
                 yield picture
+
+
+def _read(path: Path, indices: Sequence[int]) -> list[Picture]:
+    """The frames of ascending numbers, of which some may repeat; unlike `read_frames` without a copy of them all."""
+    numbers = sorted(set(indices))
+    pictures = dict(zip(numbers, read_pyav(path, frame_index(path), numbers, None), strict=True))
+    return [pictures[index] for index in indices]

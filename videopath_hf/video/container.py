@@ -6,12 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from threading import local
 from typing import Any
 
 import av
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from videopath_hf.errors import UserError
@@ -91,6 +93,17 @@ def open_video(path: str | Path) -> Iterator[Source]:
         raise VideoError(f"{path} is not a video or is cut off before its index ({reason(error)})") from None
     with container:
         yield Source(path, container, _video_stream(path, container))
+
+
+_threads = local()
+
+
+def _reformatter() -> VideoReformatter:
+    """The thread's own converter: a frame's `reformat` would set up a new one for each frame, at twice the cost."""
+    if not hasattr(_threads, "reformatter"):
+        _threads.reformatter = VideoReformatter()
+    found: VideoReformatter = _threads.reformatter
+    return found
 
 
 def _check_file(path: Path) -> None:
@@ -242,5 +255,6 @@ class Geometry:
     def picture(self, frame: VideoFrame) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """Convert to uint8 [height, width, 3] RGB."""
         width, height = (self.height, self.width) if self.rotation % 180 else (self.width, self.height)
-        image = np.asarray(frame.reformat(width=width, height=height, format="rgb24").to_ndarray(), dtype=np.uint8)
+        converted = _reformatter().reformat(frame, width=width, height=height, format="rgb24")
+        image = np.asarray(converted.to_ndarray(), dtype=np.uint8)
         return np.ascontiguousarray(np.rot90(image, self.rotation // 90)) if self.rotation else image

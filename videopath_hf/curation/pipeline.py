@@ -7,6 +7,7 @@ lecture, in any order and anywhere that sees the output folder, and `finish` onc
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -61,6 +62,16 @@ def curate(
     if workers < 0 or (limit is not None and limit < 1):
         raise UserError(f"workers = {workers}, limit = {limit}: workers must be at least 0, limit at least 1")
     out = Path(out)
+    with ExitStack() as stack:
+        made = [stack.enter_context(Worker()) for _ in range(workers)]
+        if made:
+            made[0].start()  # it loads its libraries while this process loads its own
+        return _curate(inputs, out, settings, made, limit)
+
+
+def _curate(
+    inputs: Sequence[Path], out: Path, settings: CurateSettings, workers: Sequence[Worker], limit: int | None
+) -> CurateSummary:
     lectures, plan = check(inputs, out, settings, limit)
     with claim_output(out, run_key(plan), "curate", same=shares_a_lecture):
         summary = finished_summary(out, lectures, plan)
@@ -207,15 +218,16 @@ def _checked(summary: CurateSummary, out: Path, settings: CurateSettings) -> Cur
     return summary
 
 
-def _curate_all(lectures: Sequence[Lecture], out: Path, settings: CurateSettings, workers: int) -> list[LectureResult]:
-    """Curate all lectures, `workers` at once; the results come in the lectures' order."""
+def _curate_all(
+    lectures: Sequence[Lecture], out: Path, settings: CurateSettings, workers: Sequence[Worker]
+) -> list[LectureResult]:
+    """Curate all lectures, as many at once as there are workers; the results come in the lectures' order."""
     with Board(len(lectures)) as board:
-        if workers == 0:
+        if not workers:
             tools = Tools()
             return [board.follow(lecture, partial(_here, lecture, out, settings, tools)) for lecture in lectures]
         free: SimpleQueue[Worker] = SimpleQueue()
-        made = [Worker() for _ in range(min(workers, len(lectures)))]
-        for worker in made:
+        for worker in workers:
             free.put(worker)
 
         def one(lecture: Lecture) -> LectureResult:
@@ -225,17 +237,14 @@ def _curate_all(lectures: Sequence[Lecture], out: Path, settings: CurateSettings
             finally:
                 free.put(worker)
 
-        with ThreadPoolExecutor(len(made)) as pool:
+        with ThreadPoolExecutor(len(workers)) as pool:
             try:
                 return list(pool.map(one, lectures))
             except BaseException:  # Ctrl-C, a full disk: whatever still runs ends now
                 pool.shutdown(wait=False, cancel_futures=True)
-                for worker in made:
+                for worker in workers:
                     worker.abandon()
                 raise
-            finally:
-                for worker in made:
-                    worker.close()
 
 
 def _here(lecture: Lecture, out: Path, settings: CurateSettings, tools: Tools, listener: Listener) -> LectureResult:

@@ -19,7 +19,7 @@ from videopath_hf.video.frame_index import frame_index
 from videopath_hf.video.probe import VideoInfo
 
 _GLASS = (242, 242, 242)  # where a segment shows no glass at all
-_GLASS_SAMPLES = 20
+_GLASS_SAMPLES = 8
 
 
 class SegmentReading(Record):

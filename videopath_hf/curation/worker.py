@@ -124,6 +124,10 @@ class Worker:
         self.close()
         return None
 
+    def start(self) -> None:
+        """Start the process now, so that it has loaded its libraries when the first lecture comes."""
+        self._start()
+
     def _start(self) -> Connection:
         if self._connection is not None and self._process is not None and self._process.poll() is None:
             return self._connection
@@ -244,6 +248,8 @@ def serve(file: int) -> None:
             os._exit(1)  # the caller is gone, killed perhaps: nobody may go on writing into its folder
 
     threading.Thread(target=receive, daemon=True).start()
+    import videopath_hf.curation.blocks  # noqa: F401  # a second's work, done while the caller makes ready
+
     while True:
         job = jobs.get()
         if isinstance(job, Path):

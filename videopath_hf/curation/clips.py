@@ -142,50 +142,57 @@ def make_clip(
         sentences (`Sequence[Sentence]`): the whole transcript, for the share of the clip in which somebody speaks.
         frames (`Iterable`, *optional*): the clip's pictures; decoded here if omitted.
     """
-    count = plan.last - plan.first
-    on_sheet, key = set(spread(count, settings.sheet_frames)), spread(count, settings.keyframes)
-    meter = QualityMeter()
-    before: list[Picture] = []
-    after: list[Picture] = []
-    keyframes: list[Picture] = []
-
-    def refined() -> Iterator[Picture]:
-        pictures = frames
-        if pictures is None:
-            decoded = iter_frames(path, settings.fps, plan.grid.time(plan.first), plan.segment.end)
-            pictures = (frame.image for frame in decoded)
-        for number, picture in enumerate(islice(pictures, count)):
-            image = refiner.refine(plan.grid.time(plan.first + number), picture)
-            image = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
-            meter.add(image)
-            if number in on_sheet:
-                before.append(picture)
-                after.append(image)
-            if number in key:
-                keyframes.append(image)
-            yield image
-
+    if frames is None:
+        decoded = iter_frames(path, settings.fps, plan.grid.time(plan.first), plan.segment.end)
+        frames = (frame.image for frame in decoded)
+    shown = _Shown(plan, refiner, settings)
     target = out / "clips" / f"{plan.clip_id}.mp4"
-    written = write_clip(target, refined(), settings.fps, settings.crf)
-    write_jpeg(out / "sheets" / f"{plan.clip_id}_before.jpg", contact_sheet(before), quality=82)
-    write_jpeg(out / "sheets" / f"{plan.clip_id}_after.jpg", contact_sheet(after), quality=82)
-    names = [f"keyframes/{plan.clip_id}_{number:02d}.jpg" for number in range(len(keyframes))]
-    for name, image in zip(names, keyframes, strict=True):
+    written = write_clip(target, shown.refined(frames), settings.fps, settings.crf)
+    write_jpeg(out / "sheets" / f"{plan.clip_id}_before.jpg", contact_sheet(shown.before), quality=82)
+    write_jpeg(out / "sheets" / f"{plan.clip_id}_after.jpg", contact_sheet(shown.after), quality=82)
+    names = [f"keyframes/{plan.clip_id}_{number:02d}.jpg" for number in range(len(shown.keyframes))]
+    for name, image in zip(names, shown.keyframes, strict=True):
         write_jpeg(out / name, image)
     times = [plan.grid.time(number) for number in range(plan.first, plan.last)]
     texts = {id(text): text for time in times for text in refiner.active_texts(time)}
     persons = {id(person): person for time in times for person in refiner.active_persons(time)}
     return ClipFiles(
         frames=written,
-        width=keyframes[0].shape[1],
-        height=keyframes[0].shape[0],
+        width=shown.keyframes[0].shape[1],
+        height=shown.keyframes[0].shape[0],
         sha256=file_sha256(target),
-        quality=meter.figures(plan.start, plan.end, sentences),
+        quality=shown.meter.figures(plan.start, plan.end, sentences),
         keyframes=names,
-        tissue_box=meter.slide_box(),
+        tissue_box=shown.meter.slide_box(),
         texts=list(texts.values()),
         persons=list(persons.values()),
     )
+
+
+class _Shown:
+    """The pictures of a clip on their way into its file: measured, and some of them kept for sheets and keyframes."""
+
+    def __init__(self, plan: ClipPlan, refiner: Refiner, settings: ClipSettings) -> None:
+        self.plan, self.refiner, self.settings = plan, refiner, settings
+        self.meter = QualityMeter()
+        self.before: list[Picture] = []
+        self.after: list[Picture] = []
+        self.keyframes: list[Picture] = []
+
+    def refined(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
+        """Refine a clip's pictures, one by one."""
+        first, count = self.plan.first, self.plan.last - self.plan.first
+        on_sheet, key = set(spread(count, self.settings.sheet_frames)), spread(count, self.settings.keyframes)
+        for number, picture in enumerate(islice(pictures, count)):
+            image = self.refiner.refine(self.plan.grid.time(first + number), picture)
+            image = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
+            self.meter.add(image)
+            if number in on_sheet:
+                self.before.append(picture)
+                self.after.append(image)
+            if number in key:
+                self.keyframes.append(image)
+            yield image
 
 
 def clip_paths(plan: ClipPlan, out: Path, settings: ClipSettings) -> list[Path]:

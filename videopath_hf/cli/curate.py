@@ -1,7 +1,7 @@
 """`videopath curate`: lectures in, clean clips out."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -23,8 +23,13 @@ def curate(
     config: ConfigOption = None,
     overrides: OverrideOption = None,
     workers: Annotated[
-        int, typer.Option("--workers", "-w", help="Videos at once, each in a process of its own; 0: in this process.")
-    ] = 1,
+        int | None,
+        typer.Option("--workers", "-w", help="Videos at once, each in a process of its own; 0: in this process."),
+    ] = None,
+    executor: Annotated[
+        Literal["local", "ray", "slurm"] | None,
+        typer.Option("--executor", help="Run as datatrove tasks, one video each: here, on Ray or on Slurm."),
+    ] = None,
     limit: Annotated[int | None, typer.Option("--limit", help="Only the first so many videos.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
     validate: Annotated[
@@ -47,14 +52,39 @@ def curate(
     from videopath_hf.settings import load_settings
 
     settings = load_settings(CurateSettings, config, overrides or ())
+    if executor == "slurm":
+        _slurm(inputs, out, settings, workers, limit, dry_run, as_json)
+        return
     if dry_run:
         from videopath_hf.curation.forecast import forecast
 
         _show(forecast(inputs, out, settings, limit).model_dump(mode="json"), as_json)
         return
-    from videopath_hf.curation.pipeline import curate as run
+    if executor is None:
+        from videopath_hf.curation.pipeline import curate as run
 
-    emit(run(inputs, out, settings, workers, limit).model_dump(mode="json"), as_json)
+        summary = run(inputs, out, settings, 1 if workers is None else workers, limit)
+    else:
+        from videopath_hf.curation.executors import curate_on
+
+        summary = curate_on(executor, inputs, out, settings, workers, limit)
+    emit(summary.model_dump(mode="json"), as_json)
+
+
+def _slurm(
+    inputs: list[Path], out: Path, settings: Any, workers: int | None, limit: int | None, dry_run: bool, as_json: bool
+) -> None:
+    from videopath_hf.curation.executors import slurm_scripts, submit_to_slurm
+
+    jobs = (slurm_scripts if dry_run else submit_to_slurm)(inputs, out, settings, workers, limit)
+    if as_json:
+        emit(jobs._asdict(), as_json)
+    elif dry_run:
+        typer.echo("\n".join(jobs.scripts))
+    else:
+        typer.echo(
+            f"submitted to Slurm as jobs {' and '.join(jobs.ids)}; the last one writes the records and the report"
+        )
 
 
 def _validate(folder: Path, as_json: bool) -> None:

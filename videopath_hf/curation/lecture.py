@@ -109,9 +109,9 @@ def work_folder(out: Path, video_id: str) -> Path:
 
 
 def result_key(lecture: Lecture, settings: CurateSettings) -> str:
-    """What a lecture's result is keyed by. Limits of time and of failures are not part of it."""
+    """What a lecture's result is keyed by. Limits of time and of failures, and who does it, are not part of it."""
     beside = [(shown(path.name), file_sha256(path)) for path in sidecars(lecture.path)]
-    plain = settings.model_dump(mode="json", exclude={"probe", "max_failed_videos"})
+    plain = settings.model_dump(mode="json", exclude={"probe", "cluster", "max_failed_videos"})
     return content_hash(__version__, lecture.video_id, lecture.source, lecture.sha256, beside, plain)
 
 

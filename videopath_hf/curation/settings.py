@@ -177,6 +177,27 @@ class QualitySettings(Settings):
     min_motion: float = Field(default=0.2, ge=0)
 
 
+class ClusterSettings(Settings):
+    """What a task of `--executor ray` or `slurm` asks of its cluster; a task is one lecture.
+
+    Args:
+        cpus (`int`, defaults to 1): cores of a task.
+        memory_gb (`int`, defaults to 2): memory for each core, in GiB.
+        partition (`str`, *optional*): Slurm's partition, which it must be told.
+        time (`str`, defaults to `"24:00:00"`): longest time of a Slurm task.
+        env_command (`str`, *optional*): shell line that makes this Python ready in a Slurm job; if omitted, the
+            virtual environment that `videopath` runs in is activated.
+        sbatch (`dict[str, str]`): more options of sbatch, e.g. `{"account": "pathology"}`.
+    """
+
+    cpus: int = Field(default=1, ge=1)
+    memory_gb: int = Field(default=2, ge=1)
+    partition: str = ""
+    time: str = "24:00:00"
+    env_command: str | None = None
+    sbatch: dict[str, str] = Field(default_factory=dict)
+
+
 class CurateSettings(Settings):
     """Everything `curate` can be told.
 
@@ -199,4 +220,5 @@ class CurateSettings(Settings):
     cases: CaseSettings = CaseSettings()
     clips: ClipSettings = ClipSettings()
     quality: QualitySettings = QualitySettings()
+    cluster: ClusterSettings = ClusterSettings()
     max_failed_videos: float = Field(default=0.5, ge=0, le=1)

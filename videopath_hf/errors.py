@@ -1,5 +1,10 @@
 """Errors a user can act on: one clear sentence, no traceback."""
 
+import errno
+
+DISK_TROUBLES = frozenset({errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EMFILE})
+"""System errors that are the fault of no file that is read: they end a run, which can go on once they are mended."""
+
 
 class UserError(Exception):
     """A mistake in what the user gave us: the CLI prints its message and exits with `exit_code`.

@@ -29,6 +29,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o644)
         temporary.replace(path)
+    except OSError as error:
+        if error.filename is None or Path(error.filename) == temporary:
+            raise OSError(error.errno, error.strerror, str(path)) from None  # a write that fails does not say where
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

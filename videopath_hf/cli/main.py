@@ -1,6 +1,5 @@
 """The `videopath` command: one verb a module; only what a verb needs is imported when it runs."""
 
-import errno
 import os
 import sys
 
@@ -8,7 +7,7 @@ import typer
 
 from videopath_hf import RESEARCH_NOTICE, __version__
 from videopath_hf.cli import ask, convert, curate, demo, doctor, evaluate, instruct, train
-from videopath_hf.errors import UserError
+from videopath_hf.errors import DISK_TROUBLES, UserError
 
 app = typer.Typer(
     name="videopath",
@@ -45,9 +44,6 @@ def _root(
     pass
 
 
-_DISK_TROUBLES = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
-
-
 def main() -> None:
     """Run the command; a user's mistake ends in one sentence on stderr and a non-zero exit code, never a traceback."""
     # The libraries' own bars and notices would bury ours; whoever sets these keeps their choice.
@@ -60,7 +56,7 @@ def main() -> None:
     except UserError as error:
         _fail(str(error), error.exit_code)
     except OSError as error:
-        if error.errno not in _DISK_TROUBLES:
+        if error.errno not in DISK_TROUBLES:
             raise
         _fail(f"cannot write {error.filename or 'output'}: {error.strerror}", 2)
     except KeyboardInterrupt:

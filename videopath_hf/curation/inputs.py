@@ -1,5 +1,6 @@
 """Which files a run curates, and what they are called in its records."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -98,7 +99,7 @@ def _files(given: Path, out: Path, notes: list[str]) -> list[tuple[Path, str]]:
     for path in sorted(given.rglob("*")):
         relative = path.relative_to(given)
         video = path.suffix.lower() in VIDEO_SUFFIXES
-        if any(part.startswith(".") for part in relative.parts) or path.resolve().is_relative_to(out):
+        if any(part.startswith(".") for part in relative.parts) or _real(path).is_relative_to(out):
             continue
         why = _left_out(path, given, video)
         if why is not None:
@@ -112,6 +113,10 @@ def _files(given: Path, out: Path, notes: list[str]) -> list[tuple[Path, str]]:
     return found
 
 
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # Path.resolve() fails on a link that leads to itself
+
+
 def _left_out(path: Path, given: Path, video: bool) -> str | None:
     """Why something in a folder is not looked at, if a user could miss it."""
     if path.is_symlink() and path.is_dir():
@@ -122,6 +127,6 @@ def _left_out(path: Path, given: Path, video: bool) -> str | None:
         return "the link leads nowhere"
     if not path.is_file():
         return "it is no regular file"
-    if not path.resolve().is_relative_to(given.resolve()):
+    if not _real(path).is_relative_to(given.resolve()):
         return "the link leads out of the input folder; name the file itself as an input"
     return None

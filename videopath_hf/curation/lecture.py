@@ -1,7 +1,6 @@
 """One lecture through all blocks. What comes out is kept on disk, so that a run can be put together from lectures that
 were curated at different times, by different processes, on different machines."""
 
-import errno
 import resource
 import sys
 import time
@@ -20,13 +19,10 @@ from videopath_hf import __version__
 from videopath_hf.curation.inputs import Lecture, shown
 from videopath_hf.curation.settings import CurateSettings
 from videopath_hf.curation.transcript import Transcript, sidecars
-from videopath_hf.errors import MissingExtraError, UserError
+from videopath_hf.errors import DISK_TROUBLES, MissingExtraError, UserError
 from videopath_hf.files import content_hash, file_sha256, write_text
 from videopath_hf.records import ClipRecord, Record, Reject, Segment
 from videopath_hf.runs import Steps
-
-DISK_TROUBLES = frozenset({errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EMFILE})
-"""System errors that are no video's fault: they end the run."""
 
 _WORK = ".work"
 

@@ -1,5 +1,6 @@
 """Writing clips: H.264 without sound, the same bytes for the same frames."""
 
+import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import chain
@@ -10,6 +11,7 @@ import av
 import numpy as np
 from av.video.frame import VideoFrame
 
+from videopath_hf.errors import DISK_TROUBLES
 from videopath_hf.files import atomic_path
 from videopath_hf.video.container import VideoError, reason
 
@@ -39,6 +41,7 @@ def write_clip(
 
     Raises:
         VideoError: if there is no frame, or the file cannot be written.
+        OSError: the disk is full or may not be written to.
     """
     iterator = iter(frames)
     first = next(iterator, None)
@@ -69,6 +72,8 @@ def write_clip(
             container.mux(stream.encode(None))
             return count
     except (av.FFmpegError, OSError) as error:
+        if error.errno in DISK_TROUBLES:
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from None
         raise VideoError(f"{path} cannot be written ({reason(error)})") from None
 
 

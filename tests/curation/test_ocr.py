@@ -40,7 +40,7 @@ def test_lines_are_looked_for_in_the_scaled_picture_and_read_in_the_picture_itse
     reader.read(np.zeros((600, 1000, 3), dtype=np.uint8), side=500)
     assert reader.looked_at[-1] == (300, 500)
     reader.read(np.zeros((60, 100, 3), dtype=np.uint8), side=500)
-    assert reader.looked_at[-1] == (60, 100), "a small picture is not scaled up"
+    assert reader.looked_at[-1] == (120, 200), "a small picture is scaled up, but to twice its size at most"
 
 
 def test_a_line_that_runs_up_is_turned_both_ways_before_it_is_read() -> None:

@@ -18,6 +18,7 @@ from videopath_hf.records import Box, Record
 
 _TAKEN_OVER = 0.7  # overlap from which a found line is the known one
 _SPARE = 2  # pixels around a line that its reader is shown too
+_LARGEST = 2.0  # times that a small picture is scaled up: letters of 14 pixels are found in it then
 _UPRIGHT = 1.5  # times as high as wide: a line that runs up or down
 
 
@@ -52,7 +53,7 @@ class TextReader(Protocol):
 
 
 class LineReader(ABC):
-    """Finds lines in the picture scaled down, and reads each in the picture itself.
+    """Finds lines in the picture scaled to a fixed size, and reads each in the picture itself.
 
     Args:
         name (`str`): package and version, for the record.
@@ -78,11 +79,9 @@ class LineReader(ABC):
     def read(self, image: Picture, known: Sequence[ReadText] = (), side: int | None = None) -> list[ReadText]:
         """Return the lines found, in the picture's pixels; see `TextReader`."""
         height, width = image.shape[:2]
-        scale = min(1.0, (side or self.side) / max(height, width))
-        small = image
-        if scale < 1:
-            size = max(1, round(width * scale)), max(1, round(height * scale))
-            small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        scale = min(_LARGEST, (side or self.side) / max(height, width))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
         found = []
         for line in self.find(small):
             box = _scaled(line.box, (width / small.shape[1], height / small.shape[0]), (width, height))

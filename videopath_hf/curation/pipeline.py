@@ -89,6 +89,10 @@ def _check_backends(lectures: Sequence[Lecture], settings: CurateSettings) -> No
 
     if settings.screen_text.backend == "rapidocr" and not rapidocr_installed():
         raise MissingExtraError("rapidocr", "curate", "screen_text.backend=rapidocr")
+    if settings.screen_text.backend == "doctr":
+        from videopath_hf.curation.ocr_doctr import DoctrReader
+
+        DoctrReader(settings.screen_text)
     if settings.transcript.backend == "whisper" and isinstance(
         missing := find_whisper(settings.transcript.whisper_model), str
     ):

@@ -19,9 +19,10 @@ from videopath_hf.records import Box, RemovedText
 _CROPS = 6  # crops of a text kept for finding its plate
 _PLATE_EDGE = 25.0  # grey levels: drawn plates stand out by 34 and more, tissue around bare letters by 21 at most
 _PART = 0.6  # share of the frame from which a changed part is not worth cutting out
+_PART_COST = 0.5  # what reading a part may cost, in readings of a whole frame
 _PAST = 6  # frames read before that a new text is looked for in
 _BLENDED = 6  # frames read of a moving picture from which their mean shows only what is painted over it
-_BLEND_SIDE = 1280
+_BLEND_SIDE = 960
 
 
 class _Crops(NamedTuple):
@@ -60,6 +61,7 @@ class TextScanner:
         self._pages: deque[_Page] = deque(maxlen=_PAST)
         self._thumb: Thumb | None = None
         self._at_rest = False
+        self._rolling = False
         self._last_read = 0.0
         self._pending: list[tuple[float, Picture]] = []
         self._sum: np.ndarray[Any, Any] | None = None
@@ -171,11 +173,15 @@ class TextScanner:
         return texts
 
     def _read_part(self, image: Picture, part: Box, known: Sequence[ReadText], side: int) -> list[ReadText]:
-        """Read a part of a frame, scaled down as a whole frame would be."""
+        """Read a part of a frame, scaled down as a whole frame would be, or less where it is small."""
         left, top = part[:2]
         inside = [text.model_copy(update={"box": shifted(text.box, -left, -top)}) for text in known]
         crop = np.ascontiguousarray(cut(image, part))
-        found = self.reader.read(crop, inside, max(32, round(side * max(crop.shape[:2]) / max(image.shape[:2]))))
+        scale = side / max(image.shape[:2])
+        share = crop.shape[0] * crop.shape[1] / (image.shape[0] * image.shape[1])
+        if share < 1:
+            scale = max(scale, min(1.0, scale * (_PART_COST / share) ** 0.5))
+        found = self.reader.read(crop, inside, max(32, round(scale * max(crop.shape[:2]))))
         return [text.model_copy(update={"box": shifted(text.box, left, top)}) for text in found]
 
     def _look_again(self, image: Picture, found: Sequence[ReadText], expected: Sequence[ReadText]) -> list[ReadText]:
@@ -210,7 +216,8 @@ class TextScanner:
         """Note what the frames between two readings show."""
         if not between:
             return
-        if _moves(first.texts, last.texts):
+        rolled, self._rolling = self._rolling, _moves(first.texts, last.texts)
+        if self._rolling or (rolled and first.texts):
             for time, image in between:
                 page = _Page(len(self.readings), image, grey(image))
                 self.readings.append(Reading(time, self._read(time, page)))

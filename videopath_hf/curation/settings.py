@@ -91,7 +91,7 @@ class ScreenTextSettings(Settings):
             installed. `"doctr"` needs the extra of that name and weights.
         weights (`str`, *optional*): docTR detector's state dict (.pt or .safetensors). If omitted, docTR's published
             weights are used where they are in its cache; they are never downloaded.
-        arch (`str`, defaults to `"db_mobilenet_v3_large"`): docTR's name of the detector.
+        arch (`str`, defaults to `"linknet_resnet18"`): docTR's name of the detector.
         interval (`float`, defaults to 1.0): seconds between two readings while the picture moves; a still picture is
             read once, and again when something in it changes.
         side (`int`, defaults to 736): length of the longer side at which text is looked for while the picture moves.
@@ -107,7 +107,7 @@ class ScreenTextSettings(Settings):
 
     backend: Literal["auto", "rapidocr", "doctr", "none"] = "auto"
     weights: str | None = None
-    arch: DoctrArchitecture = "db_mobilenet_v3_large"
+    arch: DoctrArchitecture = "linknet_resnet18"
     interval: float = Field(default=1.0, gt=0)
     side: int = Field(default=736, ge=320)
     detail_side: int = Field(default=960, ge=320)

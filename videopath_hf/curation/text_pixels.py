@@ -12,6 +12,9 @@ from videopath_hf.records import Box
 _CHANGED = 14.0  # mean grey levels over a block; compression alone moves a block of a still picture by up to 13
 _BLOCK = 8  # pixels of a quarter-size frame
 _BLOCKS = 3  # changed blocks: the shortest label covers as many
+_STROKE = 25  # grey levels by which a pixel of a quarter-size frame changes where a thin letter appears,
+_STROKES = 3  # so many pixels of a block,
+_DRAWN = 5  # in so many blocks: letters of 14 pixels change 5, compression alone 4
 _PIXEL = 30  # grey levels by which compression does not move a pixel of a letter
 _PIXELS = 0.02  # share of a box's pixels that may move more
 _NEARER = 0.1  # correlation by which a frame may be less like the one with a text and still counts as having it
@@ -34,9 +37,12 @@ def changed(before: Thumb, now: Thumb) -> Box | None:
     """The box, in the frame's pixels, around all that differs between two thumbs; None where they show the same."""
     difference = cv2.absdiff(before, now)
     height, width = max(1, now.shape[0] // _BLOCK), max(1, now.shape[1] // _BLOCK)
-    rows, columns = np.nonzero(cv2.resize(difference, (width, height), interpolation=cv2.INTER_AREA) > _CHANGED)
-    if len(rows) < _BLOCKS:
+    strong = (difference > _STROKE).astype(np.float32)
+    means, strokes = (cv2.resize(x, (width, height), interpolation=cv2.INTER_AREA) for x in (difference, strong))
+    moved, drawn = means > _CHANGED, strokes * _BLOCK**2 > _STROKES - 0.5
+    if moved.sum() < _BLOCKS and drawn.sum() < _DRAWN:
         return None
+    rows, columns = np.nonzero(moved | drawn)
     down, across = 4 * now.shape[0] / height, 4 * now.shape[1] / width
     return (
         max(0, int((columns.min() - 1) * across)),

@@ -101,7 +101,7 @@ class _Tally:
         from videopath_hf.curation.ocr import RapidOcrReader
 
         self.texts = texts
-        self.rapidocr = RapidOcrReader(1280)
+        self.rapidocr = RapidOcrReader(736)
         self.frames = 0
         self.seen: set[int] = set()
         self.frame_hits = {(who, side): 0 for who in ("tesseract", "rapidocr") for side in ("before", "after")}

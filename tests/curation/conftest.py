@@ -1,6 +1,6 @@
 """Small synthetic slides and a twelve-second lecture over them, rendered once a session."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +122,7 @@ class FakeReader:
         self.box = box
         self.calls = 0
 
-    def read(self, image: Picture) -> list[ReadText]:
+    def read(self, image: Picture, known: Sequence[ReadText] = (), side: int | None = None) -> list[ReadText]:
         self.calls += 1
         x0, y0, x1, y1 = self.box
         if image.shape[0] < y1 or image.shape[1] < x1 or (image[y0:y1, x0:x1].min(axis=2) > 240).mean() < 0.5:

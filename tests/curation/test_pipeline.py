@@ -287,7 +287,7 @@ def test_labels_are_read_removed_and_used_as_evidence(
     lecture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader = FakeReader("Diagnosis: celiac disease", (500, 20, 620, 50))
-    monkeypatch.setattr(reader, "read", lambda image: _shown(image))
+    monkeypatch.setattr(reader, "read", lambda image, *_: _shown(image))
 
     def _shown(image: Any) -> list[Any]:
         from videopath_hf.curation.ocr import ReadText

@@ -1,11 +1,13 @@
-import numpy as np
+from collections.abc import Sequence
+
+import cv2
 import pytest
 
 from tests.curation.conftest import FakeReader, Picture, labelled, pan, plate_of, stained
-from videopath_hf.curation.ocr import ReadText, make_reader, rapidocr_installed
-from videopath_hf.curation.screen_text import Reading, TextScanner, follow, is_text
+from videopath_hf.curation.ocr import ReadText
+from videopath_hf.curation.screen_text import TextScanner
 from videopath_hf.curation.settings import ScreenTextSettings
-from videopath_hf.errors import MissingExtraError
+from videopath_hf.curation.text_tracks import Reading, follow, is_text
 from videopath_hf.records import Box
 
 WORDS = "Case 1: colon"
@@ -23,6 +25,11 @@ def scan(frames: list[Picture], fps: float = 2.0) -> tuple[TextScanner, FakeRead
 
 def read(text: str, box: Box = (10, 10, 110, 30), score: float = 0.99) -> ReadText:
     return ReadText(text=text, score=score, box=box)
+
+
+def grown(box: Box) -> Box:
+    """What is painted out for a box: the margin is part of the record."""
+    return box[0] - SETTINGS.margin, box[1] - SETTINGS.margin, box[2] + SETTINGS.margin, box[3] + SETTINGS.margin
 
 
 def test_a_still_picture_is_read_once() -> None:
@@ -58,21 +65,21 @@ def test_a_texts_box_grows_to_the_plate_it_stands_on() -> None:
     for number in range(6):
         scanner.add(float(number), labelled(pan(canvas, number, 10), WORDS))
     (text,) = scanner.finish(6.0)
-    assert text.box == pytest.approx(PLATE, abs=1)
+    assert text.box == pytest.approx(grown(PLATE), abs=1)
 
 
 def test_bare_letters_keep_their_own_box() -> None:
     canvas = stained(700, 1200)
 
     class Everywhere(FakeReader):
-        def read(self, image: Picture) -> list[ReadText]:
+        def read(self, image: Picture, known: Sequence[ReadText] = (), side: int | None = None) -> list[ReadText]:
             return [read("Crypts", (200, 100, 300, 130))] if image.shape[0] == 360 else []
 
     scanner = TextScanner(Everywhere("", (0, 0, 1, 1)), SETTINGS)
     for number in range(6):
         scanner.add(float(number), pan(canvas, number, 10))
     (text,) = scanner.finish(6.0)
-    assert text.box == (200, 100, 300, 130)
+    assert text.box == grown((200, 100, 300, 130))
 
 
 def test_a_label_that_is_overlooked_once_is_looked_for_again_in_its_place() -> None:
@@ -82,11 +89,11 @@ def test_a_label_that_is_overlooked_once_is_looked_for_again_in_its_place() -> N
     class Forgetful(FakeReader):
         full = 0
 
-        def read(self, image: Picture) -> list[ReadText]:
+        def read(self, image: Picture, known: Sequence[ReadText] = (), side: int | None = None) -> list[ReadText]:
             if image.shape[0] != 360:  # the surroundings of the label alone
                 return [read(WORDS, (23, 23, 23 + PLATE[2] - PLATE[0], 23 + PLATE[3] - PLATE[1]))]
             self.full += 1
-            return [] if self.full in (1, 3) else super().read(image)
+            return [] if self.full in (1, 3) else super().read(image, known, side)
 
     scanner = TextScanner(Forgetful(WORDS, PLATE), SETTINGS)
     for number, frame in enumerate(frames):
@@ -117,21 +124,107 @@ def test_texture_taken_for_letters_is_no_text() -> None:
     assert follow([Reading(0.0, [read("Crypts", score=0.6)])] * 2, 0.75, 1.0) == []
 
 
-def test_without_ocr_the_run_is_told_that_labels_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("videopath_hf.curation.ocr.find_spec", lambda name: None)
-    reader, why = make_reader(ScreenTextSettings())
-    assert reader is None and why is not None and "labels stay" in why and "pip install" in why
-    with pytest.raises(MissingExtraError, match="rapidocr"):
-        make_reader(ScreenTextSettings(backend="rapidocr"))
+def test_only_the_part_of_a_picture_that_moves_is_read_again() -> None:
+    sizes: list[tuple[int, ...]] = []
+
+    class Noting(FakeReader):
+        def read(self, image: Picture, known: Sequence[ReadText] = (), side: int | None = None) -> list[ReadText]:
+            sizes.append(image.shape[:2])
+            return super().read(image, known, side)
+
+    still, film = stained(360, 640), stained(700, 1200, seed=5)
+    scanner = TextScanner(Noting(WORDS, PLATE), SETTINGS)
+    for number in range(8):
+        frame = labelled(still, WORDS)
+        frame[200:300, 450:600] = pan(film, number, 10)[:100, :150]
+        scanner.add(float(number), frame)
+    (text,) = scanner.finish(8.0)
+    assert (text.start, text.end) == (0.0, 8.0)
+    *parts, _ = sizes[1:]  # the last is the mean picture
+    assert sizes[0] == (360, 640) and len(parts) == 7
+    assert all(height <= 200 and width <= 280 for height, width in parts)
 
 
-@pytest.mark.skipif(not rapidocr_installed(), reason="rapidocr is not installed")
-def test_rapidocr_reads_a_label_and_nothing_in_bare_tissue() -> None:
-    reader, why = make_reader(ScreenTextSettings(backend="rapidocr"))
-    assert reader is not None and why is None and reader.name.startswith("rapidocr ")
-    image = labelled(stained(360, 640), WORDS)
-    found = [text for text in reader.read(image) if is_text(text, 360)]
-    assert [text.text for text in found] == [WORDS]
-    x0, y0, x1, y1 = found[0].box
-    assert PLATE[0] - 8 <= x0 < x1 <= PLATE[2] + 8 and PLATE[1] - 8 <= y0 < y1 <= PLATE[3] + 8
-    assert reader.read(np.full((360, 640, 3), 243, dtype=np.uint8)) == []
+def test_a_label_that_is_first_found_late_is_removed_from_its_first_frame_on() -> None:
+    canvas = stained(700, 1200)
+    frames = [labelled(pan(canvas, number, 10), WORDS) for number in range(10)]
+    frames[0] = pan(canvas, 0, 10)
+
+    class Late(FakeReader):
+        def read(self, image: Picture, known: Sequence[ReadText] = (), side: int | None = None) -> list[ReadText]:
+            found = super().read(image, known, side)
+            return found if self.calls > 4 else []
+
+    scanner = TextScanner(Late(WORDS, PLATE), SETTINGS)
+    for number, frame in enumerate(frames):
+        scanner.add(float(number), frame)
+    (text,) = scanner.finish(10.0)
+    assert (text.start, text.end) == (1.0, 10.0)
+
+
+def test_known_lines_whose_pixels_have_not_changed_are_handed_to_the_reader() -> None:
+    known_before: list[int] = []
+
+    class Noting(FakeReader):
+        def read(self, image: Picture, known: Sequence[ReadText] = (), side: int | None = None) -> list[ReadText]:
+            known_before.append(len(known))
+            return super().read(image, known, side)
+
+    canvas = stained(700, 1200)
+    scanner = TextScanner(Noting(WORDS, PLATE), SETTINGS)
+    for number in range(4):
+        scanner.add(float(number), labelled(pan(canvas, number, 10), WORDS))
+    assert known_before == [0, 1, 1, 1]
+
+
+def test_rolling_words_are_read_in_every_frame() -> None:
+    class Rolling(FakeReader):
+        """Finds a black bar and takes it for the words."""
+
+        def read(self, image: Picture, known: Sequence[ReadText] = (), side: int | None = None) -> list[ReadText]:
+            rows = (image[:, 100:300].max(axis=(1, 2)) == 0).nonzero()[0]
+            return [read(WORDS, (100, int(rows[0]), 300, int(rows[-1]) + 1))] if len(rows) else []
+
+    canvas = stained(700, 1200)
+    scanner = TextScanner(Rolling(WORDS, PLATE), SETTINGS)
+    bars = []
+    for number in range(9):
+        frame = pan(canvas, number, 4).copy()
+        top = 300 - 24 * number
+        cv2.rectangle(frame, (100, top), (299, top + 19), (0, 0, 0), -1)
+        bars.append((number / 4, top))
+        scanner.add(number / 4, frame)
+    texts = scanner.finish(9 / 4)
+    for time, top in bars:
+        shown = [text.box for text in texts if text.start <= time < text.end]
+        assert any(box[1] <= top and box[3] >= top + 20 for box in shown), (time, top, texts)
+
+
+def test_a_watermark_too_faint_for_single_frames_is_found_in_their_mean() -> None:
+    class OnMean(FakeReader):
+        """Reads only where the tissue has blurred."""
+
+        def read(self, image: Picture, known: Sequence[ReadText] = (), side: int | None = None) -> list[ReadText]:
+            blurred = abs(int(image.mean()) - 128) < 3
+            return [read("PathChannel", (500, 320, 620, 345))] if blurred else []
+
+    canvas = stained(700, 1200)
+    scanner = TextScanner(OnMean(WORDS, PLATE), SETTINGS)
+    for number in range(8):
+        scanner.add(float(number), pan(canvas, number, 10))
+    (text,) = scanner.finish(8.0)
+    assert (text.text, text.start, text.end) == ("PathChannel", 0.0, 8.0)
+    assert text.box == grown((500, 320, 620, 345))
+
+
+def test_a_line_nobody_can_read_must_stay_in_its_place_to_be_painted_out() -> None:
+    line, texture = read("", (10, 10, 110, 30), 0.4), read("", (300, 200, 380, 220), 0.4)
+    assert is_text(line, 720) and not is_text(read("", (0, 0, 700, 300), 0.9), 720)
+    readings = [Reading(0.0, [line, texture]), Reading(1.0, [line]), Reading(2.0, [])]
+    (text,) = follow(readings, 0.75, 3.0)
+    assert (text.text, text.box, text.start, text.end) == ("", line.box, 0.0, 2.0)
+
+
+def test_a_line_that_runs_up_is_no_giant_letter() -> None:
+    assert is_text(read("Magnification", (600, 100, 630, 500)), 720)
+    assert not is_text(read("Magnification", (100, 100, 500, 500)), 720)

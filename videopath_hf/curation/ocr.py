@@ -1,15 +1,25 @@
 """Reading what is written in a picture."""
 
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
+import cv2
 import numpy as np
 
+from videopath_hf.curation.persons import overlap
 from videopath_hf.curation.settings import ScreenTextSettings
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.errors import MissingExtraError
 from videopath_hf.records import Box, Record
+
+_TAKEN_OVER = 0.7  # overlap from which a found line is the known one
+_SPARE = 2  # pixels around a line that its reader is shown too
+_LARGEST = 2.0  # times that a small picture is scaled up: letters of 14 pixels are found in it then
+_UPRIGHT = 1.5  # times as high as wide: a line that runs up or down
 
 
 class ReadText(Record):
@@ -20,16 +30,83 @@ class ReadText(Record):
     box: Box
 
 
+class FoundLine(NamedTuple):
+    """Where a line of text is, upright, in the picture's pixels, and how sure the detector is (0 to 1)."""
+
+    box: Box
+    score: float
+
+
 class TextReader(Protocol):
     """Anything that finds and reads lines of text in an RGB picture, uint8 [H, W, 3]."""
 
     name: str
 
-    def read(self, image: Picture) -> list[ReadText]:
-        """Return the lines found, in the picture's pixels."""
+    def read(self, image: Picture, known: Sequence[ReadText] = (), side: int | None = None) -> list[ReadText]:
+        """Return the lines found, in the picture's pixels.
+
+        Args:
+            known (`Sequence[ReadText]`): lines that are in the picture unchanged; found again they are not read again.
+            side (`int`, *optional*): pixels of the longer side at which lines are looked for; the reader's own if
+                omitted.
+        """
 
 
-class RapidOcrReader:
+class LineReader(ABC):
+    """Finds lines in the picture scaled to a fixed size, and reads each in the picture itself.
+
+    Args:
+        name (`str`): package and version, for the record.
+        side (`int`): pixels of the longer side at which lines are looked for.
+    """
+
+    def __init__(self, name: str, side: int) -> None:
+        self.name = name
+        self.side = side
+
+    @abstractmethod
+    def find(self, image: Picture) -> list[FoundLine]:
+        """Return where lines of text are in the picture as it is."""
+
+    @abstractmethod
+    def recognise(self, crop: Picture, found: float) -> tuple[str, float]:
+        """Return the words of a crop that holds one level line, and how sure they are (0 to 1).
+
+        Args:
+            found: the detector's score, for readers that know no words.
+        """
+
+    def read(self, image: Picture, known: Sequence[ReadText] = (), side: int | None = None) -> list[ReadText]:
+        """Return the lines found, in the picture's pixels; see `TextReader`."""
+        height, width = image.shape[:2]
+        scale = min(_LARGEST, (side or self.side) / max(height, width))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+        found = []
+        for line in self.find(small):
+            box = _scaled(line.box, (width / small.shape[1], height / small.shape[0]), (width, height))
+            if box[2] <= box[0] or box[3] <= box[1]:
+                continue
+            same = next((text for text in known if overlap(text.box, box) >= _TAKEN_OVER), None)
+            if same is not None:
+                found.append(same.model_copy(update={"box": box}))
+            else:
+                text, score = self._words(image, box, line.score)
+                found.append(ReadText(text=text, score=score, box=box))
+        return [line for line in found if line.score > 0]
+
+    def _words(self, image: Picture, box: Box, found: float) -> tuple[str, float]:
+        x0, y0, x1, y1 = box
+        crop = image[max(0, y0 - _SPARE) : y1 + _SPARE, max(0, x0 - _SPARE) : x1 + _SPARE]
+        if y1 - y0 < _UPRIGHT * (x1 - x0):
+            text, score = self.recognise(np.ascontiguousarray(crop), found)
+        else:
+            turned = [self.recognise(np.ascontiguousarray(np.rot90(crop, turns)), found) for turns in (1, 3)]
+            text, score = max(turned, key=lambda reading: reading[1])
+        return text.strip(), score
+
+
+class RapidOcrReader(LineReader):
     """RapidOCR with the PP-OCR models of its own wheel: nothing is downloaded.
 
     Raises:
@@ -39,23 +116,37 @@ class RapidOcrReader:
     def __init__(self, side: int) -> None:
         if not rapidocr_installed():
             raise MissingExtraError("rapidocr", "curate", "removing on-screen text")
-        from rapidocr import RapidOCR
+        super().__init__(f"rapidocr {version('rapidocr')}", side)
+        self._engine = rapidocr_engine()
 
-        self.name = f"rapidocr {version('rapidocr')}"
-        self._engine = RapidOCR(
-            params={"Global.log_level": "critical", "Det.limit_side_len": side, "Det.limit_type": "max"}
-        )
+    def find(self, image: Picture) -> list[FoundLine]:
+        """Return where lines of text are in the picture as it is."""
+        found = self._engine(np.ascontiguousarray(image[:, :, ::-1]), use_det=True, use_cls=False, use_rec=False)
+        boxes, scores = getattr(found, "boxes", None), getattr(found, "scores", None)
+        if boxes is None or scores is None:
+            return []
+        return [FoundLine(_upright(corners), float(score)) for corners, score in zip(boxes, scores, strict=True)]
 
-    def read(self, image: Picture) -> list[ReadText]:
-        """Return the lines found, in the picture's pixels."""
-        found = self._engine(np.ascontiguousarray(image[:, :, ::-1]), use_cls=False)
-        texts, boxes, scores = (getattr(found, name, None) for name in ("txts", "boxes", "scores"))
-        if texts is None or boxes is None or scores is None:
-            return []  # a detection whose words nobody could read comes back without texts
-        return [
-            ReadText(text=text.strip(), score=float(score), box=_upright(corners))
-            for text, corners, score in zip(texts, boxes, scores, strict=True)
-        ]
+    def recognise(self, crop: Picture, found: float) -> tuple[str, float]:
+        """Return the words of a crop that holds one level line, and how sure they are (0 to 1)."""
+        return recognise_with(self._engine, crop)
+
+
+def rapidocr_engine() -> Any:
+    """RapidOCR's models, on as many threads as `OMP_NUM_THREADS` allows, which its runtime does not look at."""
+    from rapidocr import RapidOCR
+
+    params: dict[str, Any] = {"Global.log_level": "critical", "Det.limit_side_len": 4096, "Det.limit_type": "max"}
+    if (threads := os.environ.get("OMP_NUM_THREADS", "")).isdigit():
+        params["EngineConfig.onnxruntime.intra_op_num_threads"] = int(threads)
+    return RapidOCR(params=params)
+
+
+def recognise_with(engine: Any, crop: Picture) -> tuple[str, float]:
+    """Read one level line with RapidOCR; no words and score 0 where nobody could read it."""
+    found = engine(np.ascontiguousarray(crop[:, :, ::-1]), use_det=False, use_cls=False, use_rec=True)
+    texts, scores = getattr(found, "txts", None), getattr(found, "scores", None)
+    return (texts[0], float(scores[0])) if texts and scores else ("", 0.0)
 
 
 def rapidocr_installed() -> bool:
@@ -64,15 +155,35 @@ def rapidocr_installed() -> bool:
 
 
 def make_reader(settings: ScreenTextSettings) -> tuple[TextReader | None, str | None]:
-    """The reader the settings ask for, or None and the sentence that says why there is none."""
+    """The reader the settings ask for, or None; and a sentence for the run's notes where something is missing.
+
+    Raises:
+        MissingExtraError: a backend was asked for by name and is not installed.
+        UserError: docTR's weights are missing or do not fit.
+    """
     if settings.backend == "none":
         return None, "screen_text.backend is none: labels stay in the clips and are not read"
+    if settings.backend == "doctr":
+        from videopath_hf.curation.ocr_doctr import DoctrReader
+
+        reader = DoctrReader(settings)
+        return reader, reader.note
     if settings.backend == "auto" and not rapidocr_installed():
         return (
             None,
             "no OCR is installed (pip install 'videopath-hf[curate]'): labels stay in the clips and are not read",
         )
     return RapidOcrReader(settings.side), None
+
+
+def _scaled(box: Box, scale: tuple[float, float], size: tuple[int, int]) -> Box:
+    x0, y0, x1, y1 = box
+    return (
+        max(0, int(x0 * scale[0])),
+        max(0, int(y0 * scale[1])),
+        min(size[0], int(np.ceil(x1 * scale[0]))),
+        min(size[1], int(np.ceil(y1 * scale[1]))),
+    )
 
 
 def _upright(corners: np.ndarray) -> Box:

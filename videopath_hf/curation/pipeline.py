@@ -185,6 +185,10 @@ def _check_backends(lectures: Sequence[Lecture], settings: CurateSettings) -> No
 
     if settings.screen_text.backend == "rapidocr" and not rapidocr_installed():
         raise MissingExtraError("rapidocr", "curate", "screen_text.backend=rapidocr")
+    if settings.screen_text.backend == "doctr":
+        from videopath_hf.curation.ocr_doctr import DoctrReader
+
+        DoctrReader(settings.screen_text)
     check_detector(settings.segments)
     check_transcriber(settings.transcript)
     without = [lecture.path.name for lecture in lectures if not sidecars(lecture.path)]

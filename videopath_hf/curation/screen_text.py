@@ -1,9 +1,7 @@
-"""On-screen text over time: read where it can have changed, followed from frame to frame."""
+"""On-screen text over time: read where it can have changed, followed from frame to frame by its pixels."""
 
-import re
+from collections import deque
 from collections.abc import Sequence
-from difflib import SequenceMatcher
-from statistics import median
 from typing import Any, NamedTuple
 
 import cv2
@@ -13,26 +11,18 @@ from videopath_hf.curation.ocr import ReadText, TextReader
 from videopath_hf.curation.persons import overlap
 from videopath_hf.curation.rectangles import find_rectangle, persistent_edges
 from videopath_hf.curation.settings import ScreenTextSettings
+from videopath_hf.curation.text_pixels import Thumb, changed, cut, grey, shifted, showing, stretched, thumb, unmoved
+from videopath_hf.curation.text_tracks import Reading, alike, follow, held, is_long, is_text, same_words, thickness
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.records import Box, RemovedText
 
-_CHANGED = 14.0  # mean grey levels over a block; compression alone moves a block of a still picture by up to 13
-_BLOCK = 8  # pixels of a quarter-size frame
-_BLOCKS = 3  # changed blocks: the shortest label covers as many
-_WEAKEST = 0.5  # score below which a reading is not even followed
-_TALLEST = 0.15  # height of a line of text as a share of the frame's
-_LETTERS = 4  # shorter texts must be read surely, and in more than one frame
-_SURE = 0.9
-_GAP = 3.0  # seconds after which the same words in the same place are taken for another label
 _CROPS = 6  # crops of a text kept for finding its plate
 _PLATE_EDGE = 25.0  # grey levels: drawn plates stand out by 34 and more, tissue around bare letters by 21 at most
-
-
-class Reading(NamedTuple):
-    """What one frame of a segment says."""
-
-    time: float
-    texts: list[ReadText]
+_PART = 0.6  # share of the frame from which a changed part is not worth cutting out
+_PART_COST = 0.5  # what reading a part may cost, in readings of a whole frame
+_PAST = 6  # frames read before that a new text is looked for in
+_BLENDED = 6  # frames read of a moving picture from which their mean shows only what is painted over it
+_BLEND_SIDE = 960
 
 
 class _Crops(NamedTuple):
@@ -42,12 +32,24 @@ class _Crops(NamedTuple):
     crops: list[tuple[float, Picture]]
 
 
+class _Page(NamedTuple):
+    """A frame that was read; `number` is that of its reading."""
+
+    number: int
+    image: Picture
+    grey: Picture
+
+
 class TextScanner:
     """Reads the frames of one segment in order, and only those whose text can have changed.
 
     Args:
         reader (`TextReader`): finds and reads lines of text.
         settings (`ScreenTextSettings`): the interval between two readings, and what counts as text.
+
+    A picture at rest is read once, thoroughly; a moving one every `interval` seconds. Frames between two readings are
+    compared with both where they differ. What is found for the first time is looked for in the frames read before.
+    At the end the mean of the moving frames is read, in which tissue blurs and a watermark stands out.
     """
 
     def __init__(self, reader: TextReader, settings: ScreenTextSettings) -> None:
@@ -56,81 +58,204 @@ class TextScanner:
         self.readings: list[Reading] = []
         self.reads = 0
         self._crops: list[_Crops] = []
-        self._thumb: np.ndarray[Any, Any] | None = None
-        self._image: Picture | None = None
+        self._pages: deque[_Page] = deque(maxlen=_PAST)
+        self._thumb: Thumb | None = None
+        self._at_rest = False
+        self._rolling = False
         self._last_read = 0.0
         self._pending: list[tuple[float, Picture]] = []
+        self._sum: np.ndarray[Any, Any] | None = None
+        self._summed = 0
+        self._size = (0, 0)
 
     def add(self, time: float, image: Picture) -> None:
         """See the next frame, uint8 [H, W, 3] RGB."""
-        thumb = _thumb(image)
+        small = thumb(image)
         if self._thumb is None:
-            self._read_up_to([(time, image)], thumb)
+            self._size = (image.shape[1], image.shape[0])
+            self._read_up_to([(time, image)], small, detail=True)
             return
-        if not self._pending and not _changed(self._thumb, thumb):
+        if not self._pending and changed(self._thumb, small) is None:
             self.readings.append(Reading(time, self.readings[-1].texts))
+            if not self._at_rest:
+                self._read_at_rest(time, image)
             return
         self._pending.append((time, image))
         if time - self._last_read >= self.settings.interval - 1e-6:
-            self._read_up_to(self._pending, thumb)
+            self._read_up_to(self._pending, small)
 
     def finish(self, end: float) -> list[RemovedText]:
-        """Return the texts of the segment, each with the plate it stands on; `end` is the segment's end in seconds."""
+        """Return the texts of the segment, each with the plate it stands on; `end` is the segment's end in seconds.
+
+        The boxes are what is painted out: `margin` is part of them.
+        """
         if self._pending:
-            self._read_up_to(self._pending, _thumb(self._pending[-1][1]))
-        return [self._finished(track) for track in follow(self.readings, self.settings.min_score, end)]
+            self._read_up_to(self._pending, thumb(self._pending[-1][1]))
+        tracks = [self._finished(track) for track in follow(self.readings, self.settings.min_score, end)]
+        tracks += self._watermarks(tracks, end)
+        margin, (width, height) = self.settings.margin, self._size
+        return [
+            track.model_copy(
+                update={
+                    "box": (
+                        max(0, track.box[0] - margin),
+                        max(0, track.box[1] - margin),
+                        min(width, track.box[2] + margin),
+                        min(height, track.box[3] + margin),
+                    )
+                }
+            )
+            for track in tracks
+        ]
 
-    def _read_up_to(self, frames: list[tuple[float, Picture]], thumb: np.ndarray[Any, Any]) -> None:
+    def _read_up_to(self, frames: list[tuple[float, Picture]], small: Thumb, detail: bool = False) -> None:
         *between, (time, image) = frames
-        before = self.readings[-1] if self.readings else None
-        current = Reading(time, self._read(time, image, before.texts if before else []))
-        if before is not None and self._image is not None:
-            # The list is shared by the unchanged frames before: what was overlooked in one was in all.
-            before.texts.extend(self._look_again(self._image, before.texts, current.texts))
-            self._resolve(before, between, current)
+        page = _Page(len(self.readings) + len(between), image, grey(image))
+        before = self._pages[-1] if self._pages else None
+        expected = self.readings[-1].texts if before else []
+        part = None if self._thumb is None else changed(self._thumb, small)
+        current = Reading(time, self._read(time, page, before, expected, detail, part))
+        if before is not None:
+            self._look_back(current.texts, page)
+            self._resolve(before, self.readings[-1], between, page, current)
         self.readings.append(current)
-        self._thumb, self._image, self._last_read, self._pending = thumb, image, time, []
+        self._pages.append(page)
+        self._thumb, self._at_rest, self._last_read, self._pending = small, detail, time, []
+        self._blend(image)
 
-    def _resolve(self, before: Reading, between: list[tuple[float, Picture]], after: Reading) -> None:
-        """Read inside a stretch only where its two ends differ, by halving it."""
-        if not between:
-            return
-        if _same(before.texts, after.texts):
-            self.readings.extend(Reading(time, before.texts) for time, _ in between)
-            return
-        middle = len(between) // 2
-        time, image = between[middle]
-        current = Reading(time, self._read(time, image, [*before.texts, *after.texts]))
-        self._resolve(before, between[:middle], current)
-        self.readings.append(current)
-        self._resolve(current, between[middle + 1 :], after)
+    def _read_at_rest(self, time: float, image: Picture) -> None:
+        """Read a picture that has come to rest once more, for its small letters; frames at rest share its texts."""
+        self._at_rest = True
+        page = _Page(len(self.readings) - 1, image, grey(image))
+        texts = self.readings[-1].texts
+        new = [text for text in self._read(time, page, self._pages[-1], texts, detail=True) if not held(text, texts)]
+        before = self._pages.pop()  # is the same picture
+        texts.extend(new)
+        self._look_back(new, before)
+        self._pages.append(page)
 
-    def _read(self, time: float, image: Picture, expected: Sequence[ReadText]) -> list[ReadText]:
-        """Read a frame, and once more the places in which a neighbouring frame shows text that was not found."""
+    def _read(
+        self,
+        time: float,
+        page: _Page,
+        before: _Page | None = None,
+        expected: Sequence[ReadText] = (),
+        detail: bool = False,
+        part: Box | None = None,
+    ) -> list[ReadText]:
+        """Read a frame, and once more the places in which the frame before shows text that was not found.
+
+        Args:
+            before, expected: the frame before and its texts; those whose pixels have not changed are not read again.
+            detail: look for small letters too.
+            part: the only part that has changed since.
+        """
         self.reads += 1
-        texts = [text for text in self.reader.read(image) if is_text(text, image.shape[0])]
-        texts += self._look_again(image, texts, expected)
+        height, width = page.image.shape[:2]
+        still = [text for text in expected if before is not None and unmoved(before.grey, page.grey, text.box)]
+        box = (0, 0, width, height)
+        if part is not None and _covered(box, part) < _PART:
+            for text in expected:
+                if _covered(text.box, part) > 0:  # half a line reads as another one
+                    part = _around_both(part, text.box)
+            box = part
+        side = self.settings.detail_side if detail else self.settings.side
+        texts = [text for text in self._read_part(page.image, box, still, side) if is_text(text, height)]
+        texts += [text for text in still if not held(text, texts)]
+        texts += self._look_again(page.image, texts, expected)
         for text in texts:
-            group = next((group for group in self._crops if _alike(group.text, text)), None)
+            group = next((group for group in self._crops if alike(group.text, text)), None)
             if group is None:
                 group = _Crops(text, [])
                 self._crops.append(group)
             if len(group.crops) < _CROPS:
-                group.crops.append((time, cv2.cvtColor(_around(image, group.text.box), cv2.COLOR_RGB2GRAY)))
+                group.crops.append((time, _around(page.grey, group.text.box)))
         return texts
+
+    def _read_part(self, image: Picture, part: Box, known: Sequence[ReadText], side: int) -> list[ReadText]:
+        """Read a part of a frame, scaled down as a whole frame would be, or less where it is small."""
+        left, top = part[:2]
+        inside = [text.model_copy(update={"box": shifted(text.box, -left, -top)}) for text in known]
+        crop = np.ascontiguousarray(cut(image, part))
+        scale = side / max(image.shape[:2])
+        share = crop.shape[0] * crop.shape[1] / (image.shape[0] * image.shape[1])
+        if share < 1:
+            scale = max(scale, min(1.0, scale * (_PART_COST / share) ** 0.5))
+        found = self.reader.read(crop, inside, max(32, round(scale * max(crop.shape[:2]))))
+        return [text.model_copy(update={"box": shifted(text.box, left, top)}) for text in found]
 
     def _look_again(self, image: Picture, found: Sequence[ReadText], expected: Sequence[ReadText]) -> list[ReadText]:
         again: list[ReadText] = []
         for text in expected:
-            if not _is_long(text) or any(_alike(text, other) for other in [*found, *again]):
+            if not is_long(text) or held(text, [*found, *again]):
                 continue
-            left, top = max(0, text.box[0] - _reach(text.box)), max(0, text.box[1] - _reach(text.box))
+            left, top = max(0, text.box[0] - thickness(text.box)), max(0, text.box[1] - thickness(text.box))
             for seen in self.reader.read(np.ascontiguousarray(_around(image, text.box))):
-                x0, y0, x1, y1 = seen.box
-                moved = seen.model_copy(update={"box": (x0 + left, y0 + top, x1 + left, y1 + top)})
-                if is_text(moved, image.shape[0]) and _alike(text, moved):
+                moved = seen.model_copy(update={"box": shifted(seen.box, left, top)})
+                if is_text(moved, image.shape[0]) and alike(text, moved):
                     again.append(moved)
         return again
+
+    def _look_back(self, texts: Sequence[ReadText], page: _Page) -> None:
+        """Look for what is new in the frames read before, back to the first that does not show it."""
+        last = page.number
+        for past in reversed(self._pages):
+            known = self.readings[past.number].texts
+            new = [text for text in texts if is_long(text) and not held(text, known)]
+            still = [text for text in new if unmoved(past.grey, page.grey, text.box)]
+            texts = still + self._look_again(past.image, [*known, *still], new)
+            if not texts:
+                return
+            for reading in self.readings[past.number : last]:
+                reading.texts.extend(text for text in texts if not held(text, reading.texts))
+            last, page = past.number, past
+
+    def _resolve(
+        self, before: _Page, first: Reading, between: list[tuple[float, Picture]], after: _Page, last: Reading
+    ) -> None:
+        """Note what the frames between two readings show."""
+        if not between:
+            return
+        rolled, self._rolling = self._rolling, _moves(first.texts, last.texts)
+        if self._rolling or (rolled and first.texts):
+            for time, image in between:
+                page = _Page(len(self.readings), image, grey(image))
+                self.readings.append(Reading(time, self._read(time, page)))
+            return
+        greys = [grey(image) for _, image in between]
+        shown: list[list[ReadText]] = [[text for text in first.texts if held(text, last.texts)] for _ in between]
+        for text in first.texts:
+            if not held(text, last.texts):
+                for number in range(showing(text.box, before.grey, after.grey, greys)):
+                    shown[number].append(text)
+        for text in last.texts:
+            if not held(text, first.texts):
+                for number in range(showing(text.box, after.grey, before.grey, greys[::-1])):
+                    shown[-1 - number].append(text)
+        self.readings.extend(Reading(time, texts) for (time, _), texts in zip(between, shown, strict=True))
+
+    def _blend(self, image: Picture) -> None:
+        scale = min(1.0, _BLEND_SIDE / max(image.shape[:2]))
+        size = round(image.shape[1] * scale), round(image.shape[0] * scale)
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        self._sum = small if self._sum is None else self._sum + small
+        self._summed += 1
+
+    def _watermarks(self, tracks: Sequence[RemovedText], end: float) -> list[RemovedText]:
+        """Texts too faint for a single frame that are there all the time."""
+        if self._sum is None or self._summed < _BLENDED:
+            return []
+        self.reads += 1
+        mean = stretched(self._sum / self._summed)
+        ratio = self._size[0] / mean.shape[1]
+        found = []
+        for text in self.reader.read(mean, (), self.settings.detail_side):
+            x0, y0, x1, y1 = (round(value * ratio) for value in text.box)
+            box = (x0, y0, x1, y1)
+            sure = text.score >= self.settings.min_score and is_long(text) and is_text(text, mean.shape[0])
+            if sure and not any(_covered(box, track.box) >= 0.5 for track in tracks):
+                found.append(RemovedText(text=text.text, box=box, start=round(self.readings[0].time, 3), end=end))
+        return found
 
     def _finished(self, track: RemovedText) -> RemovedText:
         for group in self._crops:
@@ -140,97 +265,32 @@ class TextScanner:
         return track
 
 
-def is_text(text: ReadText, frame_height: int) -> bool:
-    """Whether a reading can be a line of text: single letters and giant ones are what texture is taken for."""
-    height = text.box[3] - text.box[1]
-    letters = len(re.findall(r"\w", text.text))
-    return text.score >= _WEAKEST and letters >= 2 and height <= _TALLEST * frame_height
-
-
-def follow(readings: Sequence[Reading], min_score: float, end: float) -> list[RemovedText]:
-    """Follow texts through a segment's readings, one for every frame.
-
-    Returns:
-        `list[RemovedText]`: from a text's first frame to the first one without it; the best reading's words, and the
-        box that holds all its boxes.
-    """
-    tracks: list[list[tuple[int, ReadText]]] = []
-    for number, reading in enumerate(readings):
-        free = [track for track in tracks if reading.time - readings[track[-1][0]].time <= _GAP + 1e-6]
-        for text in reading.texts:
-            known = next((track for track in free if _alike(track[-1][1], text)), None)
-            if known is None:
-                tracks.append([(number, text)])
-            else:
-                known.append((number, text))
-                free = [track for track in free if track is not known]
-    done = []
-    for track in tracks:
-        best = max((text for _, text in track), key=lambda text: text.score)
-        if best.score < (min_score if _is_long(best) else max(_SURE, min_score)):
-            continue
-        if len(track) == 1 and not _is_long(best):
-            continue
-        after = track[-1][0] + 1
-        boxes = [text.box for _, text in track]
-        done.append(
-            RemovedText(
-                text=best.text,
-                box=_union(boxes),
-                start=round(readings[track[0][0]].time, 3),
-                end=round(readings[after].time if after < len(readings) else end, 3),
-            )
-        )
-    return sorted(done, key=lambda text: (text.start, text.box))
-
-
-def _is_long(text: ReadText) -> bool:
-    return len(re.findall(r"\w", text.text)) >= _LETTERS
-
-
-def _alike(a: ReadText, b: ReadText) -> bool:
-    return overlap(a.box, b.box) >= 0.5 and SequenceMatcher(None, a.text.lower(), b.text.lower()).ratio() >= 0.6
-
-
-def _same(a: Sequence[ReadText], b: Sequence[ReadText]) -> bool:
-    return len(a) == len(b) and all(any(_alike(one, other) for other in b) for one in a)
-
-
-def _union(boxes: Sequence[Box]) -> Box:
-    """The box around all boxes of one text, of median height, so that one loose reading costs no tissue."""
-    return (
-        min(box[0] for box in boxes),
-        round(median(box[1] for box in boxes)),
-        max(box[2] for box in boxes),
-        round(median(box[3] for box in boxes)),
+def _moves(first: Sequence[ReadText], last: Sequence[ReadText]) -> bool:
+    """Whether words are in both frames, but not in the same place: they roll or go along with the picture."""
+    return any(
+        is_long(a) and same_words(a, b) and not held(a, last) and not held(b, first) for a in first for b in last
     )
 
 
-def _thumb(image: Picture) -> np.ndarray[Any, Any]:
-    height, width = image.shape[0] // 4, image.shape[1] // 4
-    return cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (width, height), interpolation=cv2.INTER_AREA)
+def _covered(box: Box, by: Box) -> float:
+    width, height = min(box[2], by[2]) - max(box[0], by[0]), min(box[3], by[3]) - max(box[1], by[1])
+    return max(0, width) * max(0, height) / max(1, (box[2] - box[0]) * (box[3] - box[1]))
 
 
-def _changed(before: np.ndarray[Any, Any], now: np.ndarray[Any, Any]) -> bool:
-    difference = cv2.absdiff(before, now)
-    height, width = max(1, now.shape[0] // _BLOCK), max(1, now.shape[1] // _BLOCK)
-    blocks = cv2.resize(difference, (width, height), interpolation=cv2.INTER_AREA)
-    return int((blocks > _CHANGED).sum()) >= _BLOCKS
-
-
-def _reach(box: Box) -> int:
-    return box[3] - box[1]
+def _around_both(a: Box, b: Box) -> Box:
+    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
 
 
 def _around(image: Picture, box: Box) -> Picture:
-    reach = _reach(box)
+    reach = thickness(box)
     return image[max(0, box[1] - reach) : box[3] + reach, max(0, box[0] - reach) : box[2] + reach]
 
 
 def _with_plate(box: Box, first: Box, crops: Sequence[Picture]) -> Box:
     """Widen a text's box to the plate or frame drawn around it, where there is one; the crops lie around `first`."""
-    left, top = max(0, first[0] - _reach(first)), max(0, first[1] - _reach(first))
-    inset = _reach(first) // 4
+    reach = thickness(first)
+    left, top = max(0, first[0] - reach), max(0, first[1] - reach)
+    inset = reach // 4
     inner = (first[0] + inset - left, first[1] + inset - top, first[2] - inset - left, first[3] - inset - top)
     plate = find_rectangle(persistent_edges(crops), inner, (False, False, False, False))
     if plate is None or plate.strength < _PLATE_EDGE:

@@ -126,15 +126,26 @@ class PersonSettings(Settings):
     max_covered: float = Field(default=0.4, gt=0, le=1)
 
 
+DoctrArchitecture = Literal[
+    "db_mobilenet_v3_large", "db_resnet34", "db_resnet50", "linknet_resnet18", "linknet_resnet34", "linknet_resnet50"
+]
+
+
 class ScreenTextSettings(Settings):
     """How burned-in text is found and painted out.
 
     Args:
-        backend (`str`, defaults to `"auto"`): `"rapidocr"`, `"none"`, or `"auto"`: RapidOCR where it is installed.
+        backend (`str`, defaults to `"auto"`): `"rapidocr"`, `"doctr"`, `"none"`, or `"auto"`: RapidOCR where it is
+            installed. `"doctr"` needs the extra of that name and weights.
+        weights (`str`, *optional*): docTR detector's state dict (.pt or .safetensors). If omitted, docTR's published
+            weights are used where they are in its cache; they are never downloaded.
+        arch (`str`, defaults to `"linknet_resnet18"`): docTR's name of the detector.
         interval (`float`, defaults to 1.0): seconds between two readings while the picture moves; a still picture is
             read once, and again when something in it changes.
-        side (`int`, defaults to 736): length of the longer side at which text is looked for. From 640 on all of 60
-            texts, of 26 to 64 pixels in a 720p frame, are read; at 736 it takes 0.6 times as long as at 960.
+        side (`int`, defaults to 736): length of the longer side at which text is looked for while the picture moves.
+            Letters on a plate are found from 18 pixels in a 720p frame on, bare ones over tissue from 24 on.
+        detail_side (`int`, defaults to 960): the same for a picture at rest, where bare letters of 18 pixels are found
+            too.
         min_score (`float`, defaults to 0.75): recognition score of a text's best reading. Real labels score above
             0.9; stained texture that is taken for a letter stays below.
         margin (`int`, defaults to 4): pixels by which a text's box is widened before it is painted out.
@@ -142,9 +153,12 @@ class ScreenTextSettings(Settings):
         method (`str`, defaults to `"telea"`): OpenCV's inpainting, `"telea"` or `"ns"`.
     """
 
-    backend: Literal["auto", "rapidocr", "none"] = "auto"
+    backend: Literal["auto", "rapidocr", "doctr", "none"] = "auto"
+    weights: str | None = None
+    arch: DoctrArchitecture = "linknet_resnet18"
     interval: float = Field(default=1.0, gt=0)
     side: int = Field(default=736, ge=320)
+    detail_side: int = Field(default=960, ge=320)
     min_score: float = Field(default=0.75, ge=0, le=1)
     margin: int = Field(default=4, ge=0)
     pad_seconds: float = Field(default=0.3, ge=0)

@@ -119,7 +119,9 @@ class ClipFiles(NamedTuple):
     sha256: str
     quality: dict[str, float]
     keyframes: list[str]
+    crop: Box
     tissue_box: Box | None
+    thumbnails: list[Box]
     texts: list[RemovedText]
     persons: list[PersonBox]
 
@@ -171,7 +173,9 @@ def make_clip(
         sha256=file_sha256(target),
         quality=meter.figures(plan.start, plan.end, sentences),
         keyframes=names,
-        tissue_box=meter.slide_box(),
+        crop=refiner.crop or (0, 0, keyframes[0].shape[1], keyframes[0].shape[0]),
+        tissue_box=refiner.slide,
+        thumbnails=refiner.thumbnails,
         texts=list(texts.values()),
         persons=list(persons.values()),
     )

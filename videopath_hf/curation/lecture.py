@@ -17,6 +17,7 @@ from videopath_hf.curation.clips import (
     too_short,
 )
 from videopath_hf.curation.inputs import Lecture
+from videopath_hf.curation.layout import Layout, kept_part
 from videopath_hf.curation.look import look
 from videopath_hf.curation.ocr import TextReader
 from videopath_hf.curation.quality import fault
@@ -81,7 +82,10 @@ class LectureRun:
         """
         transcript = self._transcribe()
         segments, foreign = self._segment()
-        readings = {segment.index: self._read(segment, foreign.get(segment.index, [])) for segment in segments}
+        readings: dict[int, SegmentReading] = {}
+        for segment in segments:
+            known = [reading.layout for reading in readings.values() if reading.layout is not None]
+            readings[segment.index] = self._read(segment, foreign.get(segment.index, []), known)
         texts = [text for reading in readings.values() for text in reading.texts]
         cases = find_cases(segments, transcript.sentences, texts, self.settings.cases)
         kept = [(s, self._grid(s)) for s in segments if self._keep(s, readings[s.index])]
@@ -143,13 +147,13 @@ class LectureRun:
     def _grid(self, segment: Segment) -> Grid:
         return segment_grid(segment, self.settings.clips.fps, self.info.fps)
 
-    def _read(self, segment: Segment, foreign: list[tuple[float, Box]]) -> SegmentReading:
+    def _read(self, segment: Segment, foreign: list[tuple[float, Box]], known: list[Layout]) -> SegmentReading:
         def work() -> dict[str, Any]:
             path = self.lecture.path
             if segment.kind != "tissue":
                 return read_page(path, segment, self.reader, self.settings).model_dump()
             grid = self._grid(segment)
-            return read_tissue(path, self.info, segment, grid, foreign, self.reader, self.settings).model_dump()
+            return read_tissue(path, self.info, segment, grid, foreign, self.reader, self.settings, known).model_dump()
 
         return SegmentReading.model_validate(self.steps.run(f"read_{segment.index:04d}", self.key, work))
 
@@ -168,7 +172,13 @@ class LectureRun:
         return True
 
     def _make(self, plan: ClipPlan, reading: SegmentReading, transcript: Transcript) -> ClipFiles:
-        refiner = Refiner(reading.texts, reading.persons, reading.glass, self.settings.screen_text)
+        refiner = Refiner(
+            reading.texts,
+            reading.persons,
+            reading.glass,
+            self.settings.screen_text,
+            **kept_part(reading.layout, self.settings.tissue, (self.info.width, self.info.height)),
+        )
         key = content_hash(self.key, list(plan), reading, transcript.sentences)
         name = f"clip_{plan.clip_id}"
         if not all(path.is_file() for path in clip_paths(plan, self.out, self.settings.clips)):
@@ -185,8 +195,12 @@ class LectureRun:
         done = self.steps.run(name, key, work)
         texts = [RemovedText.model_validate(text) for text in done["texts"]]
         persons = [PersonBox.model_validate(person) for person in done["persons"]]
-        box = tuple(done["tissue_box"]) if done["tissue_box"] else None
-        return ClipFiles(**{**done, "texts": texts, "persons": persons, "tissue_box": box})
+        boxes = {
+            "crop": tuple(done["crop"]),
+            "tissue_box": tuple(done["tissue_box"]) if done["tissue_box"] else None,
+            "thumbnails": [tuple(box) for box in done["thumbnails"]],
+        }
+        return ClipFiles(**{**done, "texts": texts, "persons": persons, **boxes})
 
     def _record(self, plan: ClipPlan, made: ClipFiles, words: list[Sentence], case: Case) -> ClipRecord:
         return ClipRecord(
@@ -206,7 +220,9 @@ class LectureRun:
             case=case.number,
             organ=case.organ,
             diagnosis=case.diagnosis,
+            crop=made.crop,
             tissue_box=made.tissue_box,
+            thumbnails=made.thumbnails,
             persons=made.persons,
             removed_text=made.texts,
             quality=made.quality,

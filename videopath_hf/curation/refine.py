@@ -23,6 +23,9 @@ class Refiner:
         persons (`Sequence[PersonBox]`): insets with their boxes and times.
         glass (`tuple[int, int, int]`): RGB of the slide's background, which insets are filled with.
         settings (`ScreenTextSettings`): margin, time margin and method.
+        slide (`tuple[int, int, int, int]`, *optional*): where the slide lies in the frame.
+        crop (`tuple[int, int, int, int]`, *optional*): the part of the frame that is kept; all of it if omitted.
+        thumbnails (`Sequence[tuple[int, int, int, int]]`): minimaps on the slide, masked as insets are.
     """
 
     def __init__(
@@ -31,11 +34,17 @@ class Refiner:
         persons: Sequence[PersonBox],
         glass: tuple[int, int, int],
         settings: ScreenTextSettings,
+        slide: Box | None = None,
+        crop: Box | None = None,
+        thumbnails: Sequence[Box] = (),
     ) -> None:
         self.texts = texts
         self.persons = persons
         self.glass = glass
         self.settings = settings
+        self.slide = slide
+        self.crop = crop
+        self.thumbnails = list(thumbnails)
 
     def active_texts(self, time: float) -> list[RemovedText]:
         """The texts that are painted out of the frame at `time`."""
@@ -50,11 +59,12 @@ class Refiner:
         """Return the frame at `time` refined; the array given, uint8 [H, W, 3] RGB, is not changed."""
         size = (image.shape[1], image.shape[0])
         texts = [_widened(text.box, self.settings.margin, size) for text in self.active_texts(time)]
-        persons = [_widened(person.box, _INSET_MARGIN, size) for person in self.active_persons(time)]
-        if not texts and not persons:
-            return image
+        masked = [*(person.box for person in self.active_persons(time)), *self.thumbnails]
+        masked = [_widened(box, _INSET_MARGIN, size) for box in masked]
+        if not texts and not masked:
+            return self._cropped(image)
         refined = image.copy()
-        for x0, y0, x1, y1 in persons:
+        for x0, y0, x1, y1 in masked:
             refined[y0:y1, x0:x1] = self.glass
         mask = np.zeros(image.shape[:2], dtype=np.uint8)
         for x0, y0, x1, y1 in texts:
@@ -64,7 +74,13 @@ class Refiner:
             part = np.ascontiguousarray(refined[y0:y1, x0:x1])
             refined[y0:y1, x0:x1] = cv2.inpaint(part, mask[y0:y1, x0:x1], _RADIUS, _METHODS[self.settings.method])
             mask[box[1] : box[3], box[0] : box[2]] = 0
-        return refined
+        return self._cropped(refined)
+
+    def _cropped(self, image: Picture) -> Picture:
+        if self.crop is None:
+            return image
+        x0, y0, x1, y1 = self.crop
+        return image[y0:y1, x0:x1]
 
 
 def covered_share(boxes: Sequence[Box], size: tuple[int, int]) -> float:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from videopath_hf.curation.duplicates import frame_hash
 from videopath_hf.curation.quality import QualityMeter
 from videopath_hf.curation.refine import Refiner
 from videopath_hf.curation.settings import ClipSettings
@@ -17,6 +18,8 @@ from videopath_hf.files import file_sha256
 from videopath_hf.records import Box, PersonBox, RemovedText, Segment, Sentence
 from videopath_hf.video.decode import iter_frames
 from videopath_hf.video.encode import write_clip
+
+_HASHES = 8  # frames of a clip by which it is recognised in other videos
 
 
 class Grid(NamedTuple):
@@ -122,6 +125,7 @@ class ClipFiles(NamedTuple):
     crop: Box
     tissue_box: Box | None
     thumbnails: list[Box]
+    hashes: list[str]
     texts: list[RemovedText]
     persons: list[PersonBox]
 
@@ -138,6 +142,8 @@ def make_clip(
     """
     count = plan.last - plan.first
     on_sheet, key = set(spread(count, settings.sheet_frames)), spread(count, settings.keyframes)
+    hashed = set(spread(count, _HASHES))
+    hashes: list[str] = []
     meter = QualityMeter()
     before: list[Picture] = []
     after: list[Picture] = []
@@ -149,6 +155,8 @@ def make_clip(
             image = refiner.refine(plan.grid.time(plan.first + number), frame.image)
             image = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
             meter.add(image)
+            if number in hashed and (value := frame_hash(image)) is not None:
+                hashes.append(value)
             if number in on_sheet:
                 before.append(frame.image)
                 after.append(image)
@@ -176,6 +184,7 @@ def make_clip(
         crop=refiner.crop or (0, 0, keyframes[0].shape[1], keyframes[0].shape[0]),
         tissue_box=refiner.slide,
         thumbnails=refiner.thumbnails,
+        hashes=hashes,
         texts=list(texts.values()),
         persons=list(persons.values()),
     )

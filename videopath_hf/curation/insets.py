@@ -10,6 +10,7 @@ from videopath_hf.curation.rectangles import find_rectangle, persistent_edges
 from videopath_hf.curation.tissue import Picture, slide_masks
 from videopath_hf.records import Box
 
+_SURE = 1.75  # times the least strength from which a rectangle is the inset and nothing else is looked for
 _MEDIAN_SIDE = 240  # pixels of the longer side of the picture in which a round inset is looked for
 _ROUND_VOTES = 18  # of Hough's accumulator
 _ROUND_EDGE = 0.75  # share of a circle that must stand out
@@ -35,23 +36,21 @@ def inset_box(
         min_edge (`float`): grey levels by which the sides must stand out.
     """
     face: Box = tuple(np.median(faces, axis=0).astype(int).tolist())
-    box = (
-        _framed(crops, face, at_border, min_edge)
-        or (_round(crops, face, min_edge) if is_face else None)
-        or (_figure(crops, face) if is_face else face)
-    )
+    edges = persistent_edges([cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) for crop in crops])
+    framed = find_rectangle(edges, face, at_border)
+    sure = framed is not None and framed.strength >= _SURE * min_edge
+    circle = _round(crops, face, min_edge) if is_face else None
+    box = circle or (face if sure or not is_face else _figure(crops, face))
+    if framed is not None and framed.strength >= min_edge:
+        box = _union(box, framed.box)
     for x0, y0, x1, y1 in faces:
         room = round(_FACE_ROOM * (x1 - x0)) if is_face else 0
-        box = (min(box[0], x0 - room), min(box[1], y0 - room), max(box[2], x1 + room), max(box[3], y1 + room))
+        box = _union(box, (x0 - room, y0 - room, x1 + room, y1 + room))
     return box
 
 
-def _framed(
-    crops: Sequence[Picture], face: Box, at_border: tuple[bool, bool, bool, bool], min_edge: float
-) -> Box | None:
-    edges = persistent_edges([cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) for crop in crops])
-    rectangle = find_rectangle(edges, face, at_border)
-    return rectangle.box if rectangle is not None and rectangle.strength >= min_edge else None
+def _union(a: Box, b: Box) -> Box:
+    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
 
 
 def _round(crops: Sequence[Picture], face: Box, min_edge: float) -> Box | None:

@@ -23,7 +23,11 @@ _WIDTH = 320  # pixels to which frames are scaled
 _KEPT = 24  # frames of a segment that are looked at, spread evenly
 _CHANGED = 10.0  # grey levels between a pixel's darkest and brightest tenths from which it moves
 _MOVING = 0.45  # share of a frame that must move before what stands still means something
-_LINE = 4.0  # grey levels by which a line between panel and slide stands out from its neighbourhood
+_STEP = 8.0  # grey levels of an edge between panel and slide; more count no more
+_LINE = 0.25  # share of the frame's height or width by which a line stands out from its neighbourhood
+_FRAME = 8.0  # grey levels of the weakest side of a minimap
+_TEXTURE = 4.0  # variance of grey levels around a pixel from which it is not painted flat
+_REACH = 9  # pixels around stain that are slide rather than panel where nothing moves
 _LINES = 7  # lines tried for each side
 _SMALLEST = 0.2  # share of the frame that a slide covers at least
 _WHOLE = 0.97  # a slide that covers this share of the frame's width and height is the whole frame
@@ -50,11 +54,13 @@ class Layout(Record):
 
 
 class _Evidence(NamedTuple):
-    """Small frames' figures: what moves, what has a slide's colours (shares), what is stained, and the edges."""
+    """Small frames' figures: what moves, what has a slide's colours and is stained (shares), what is not painted flat,
+    and the edges."""
 
     moves: np.ndarray[Any, np.dtype[np.bool_]]
     slide: Values
     stain: Values
+    textured: np.ndarray[Any, np.dtype[np.bool_]]
     edges: tuple[Edges, Edges]
 
 
@@ -99,10 +105,8 @@ class LayoutWatcher:
             seen.slide[y0:y1, x0:x1] = 0.5
         box, moving = _slide_box(seen)
         thumbnails = _thumbnails(seen, box) if moving else []
-        covered = [tuple(round(value / scale) for value in box) for box in hidden]
-        full = [
-            _scaled(found, scale, self.size) for found in thumbnails if all(overlap(found, c) < 0.3 for c in covered)
-        ]
+        full = [_scaled(found, scale, self.size) for found in thumbnails]
+        full = [found for found in full if all(overlap(found, box) < 0.3 for box in (*hidden, *written))]
         layout = Layout(slide=_scaled(box, scale, self.size), moving=moving, thumbnails=full)
         return _borrowed(layout, seen.edges, known, scale)
 
@@ -110,6 +114,8 @@ class LayoutWatcher:
 def _evidence(frames: Sequence[Picture]) -> _Evidence:
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
     low, high = np.percentile(grey, (10, 90), axis=0)
+    typical = np.median(grey, axis=0).astype(np.float32)
+    spread = cv2.blur(typical * typical, (5, 5)) - cv2.blur(typical, (5, 5)) ** 2
     masks = [slide_masks(frame) for frame in frames]
     opened = [
         cv2.morphologyEx(mask.stain.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) for mask in masks
@@ -118,6 +124,7 @@ def _evidence(frames: Sequence[Picture]) -> _Evidence:
         (high - low) >= _CHANGED,
         np.mean([~mask.foreign for mask in masks], axis=0).astype(np.float32),
         np.mean(opened, axis=0).astype(np.float32),
+        spread >= _TEXTURE,
         persistent_edges(grey),
     )
 
@@ -127,11 +134,12 @@ def _slide_box(seen: _Evidence) -> tuple[Box, bool]:
     height, width = seen.slide.shape
     coloured = seen.slide >= 0.5
     moving = bool((seen.moves & coloured).mean() >= _MOVING * max(0.3, coloured.mean()) * 0.8)
-    still = -0.35 if moving else 0.5
+    near = cv2.dilate(((seen.stain >= 0.5) & seen.textured).astype(np.uint8), np.ones((_REACH, _REACH), np.uint8)) > 0
+    still = np.full_like(seen.slide, -0.35) if moving else np.where(near, 0.5, -0.5)
     value = np.where(coloured, np.where(seen.moves, 1.0, still), np.where(seen.moves, -0.5, -1.0))
     total = np.pad(value.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
     vertical, horizontal = seen.edges
-    columns, rows = _lines(vertical.mean(axis=0)), _lines(horizontal.mean(axis=1))
+    columns, rows = _lines(vertical, 0), _lines(horizontal, 1)
     best, most = (0, 0, width, height), -np.inf
     for x0, x1, y0, y1 in product([0, *columns], [*columns, width], [0, *rows], [*rows, height]):
         if (x1 - x0) * (y1 - y0) < _SMALLEST * width * height or x1 <= x0 or y1 <= y0:
@@ -142,8 +150,9 @@ def _slide_box(seen: _Evidence) -> tuple[Box, bool]:
     return best, moving
 
 
-def _lines(profile: np.ndarray[Any, Any]) -> list[int]:
-    """Positions of the strongest straight edges of a profile, by how far they stand out from their neighbourhood."""
+def _lines(edges: Edges, axis: int) -> list[int]:
+    """Positions of the longest straight edges, by how far they stand out from their neighbourhood."""
+    profile = np.minimum(edges, _STEP).mean(axis=axis) / _STEP
     around = np.array([np.median(profile[max(0, n - 8) : n + 9]) for n in range(len(profile))])
     standing = profile - around
     found: list[int] = []
@@ -174,7 +183,7 @@ def _thumbnails(seen: _Evidence, slide: Box) -> list[Box]:
             continue
         inner = (x + w // 4, y + h // 4, x + w - w // 4, y + h - h // 4)
         rectangle = find_rectangle(seen.edges, inner, (False, False, False, False))
-        if rectangle is not None and rectangle.strength >= 2 * _LINE and overlap(rectangle.box, box) >= 0.5:
+        if rectangle is not None and rectangle.strength >= _FRAME and overlap(rectangle.box, box) >= 0.5:
             found.append(rectangle.box)
     return found
 
@@ -197,18 +206,24 @@ def _borrowed(layout: Layout, edges: tuple[Edges, Edges], known: Sequence[Layout
 
 
 def _sides(edges: tuple[Edges, Edges], box: Box, scale: float) -> float:
-    """Mean grey levels by which the weakest side of a box, in the video's pixels, stands out; frame borders do."""
+    """Grey levels by which the weakest side of a box, in the video's pixels, stands out; the frame's borders do."""
     vertical, horizontal = edges
     height, width = vertical.shape[0], horizontal.shape[1]
     x0, y0, x1, y1 = (round(value / scale) for value in box)
     sides = [100.0]
     for x in (x0, x1):
         if 2 < x < width - 2:
-            sides.append(float(vertical[y0:y1, x - 1 : x + 2].max(axis=1).mean()))
+            sides.append(_standing(vertical[y0:y1].mean(axis=0), x))
     for y in (y0, y1):
         if 2 < y < height - 2:
-            sides.append(float(horizontal[y - 1 : y + 2, x0:x1].max(axis=0).mean()))
+            sides.append(_standing(horizontal[:, x0:x1].mean(axis=1), y))
     return min(sides)
+
+
+def _standing(profile: np.ndarray[Any, Any], position: int) -> float:
+    """How far the strongest of the lines about a position stands out from those around it."""
+    around = profile[max(0, position - 8) : position + 9]
+    return float(profile[position - 1 : position + 2].max() - np.median(around))
 
 
 def _scaled(box: Box, scale: float, size: tuple[int, int]) -> Box:

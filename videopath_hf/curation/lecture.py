@@ -223,6 +223,7 @@ class LectureRun:
             crop=made.crop,
             tissue_box=made.tissue_box,
             thumbnails=made.thumbnails,
+            hashes=made.hashes,
             persons=made.persons,
             removed_text=made.texts,
             quality=made.quality,

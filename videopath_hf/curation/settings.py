@@ -169,12 +169,18 @@ class QualitySettings(Settings):
         min_motion (`float`, defaults to 0.2): mean change between frames in grey levels below which a clip counts as
             static. A still view that is spoken about is teaching, so a static clip is dropped only where there is a
             transcript and nobody speaks.
+        duplicate_bits (`int`, defaults to 8): bits of 64 in which the perceptual hashes of two frames that show the
+            same may differ.
+        duplicate_share (`float`, defaults to 0.5): share of a clip's frames that must be shown in another clip too
+            for the two to be duplicates.
     """
 
     min_tissue: float = Field(default=0.02, ge=0, le=1)
     max_black: float = Field(default=0.9, ge=0, le=1)
     min_sharpness: float = Field(default=5.0, ge=0)
     min_motion: float = Field(default=0.2, ge=0)
+    duplicate_bits: int = Field(default=8, ge=0, le=16)
+    duplicate_share: float = Field(default=0.5, gt=0, le=1)
 
 
 class CurateSettings(Settings):

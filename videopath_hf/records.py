@@ -76,7 +76,7 @@ class ClipRecord(Record):
     """One curated clip: a muted H.264 file and everything known about it. Paths are relative to the output folder.
 
     `crop` is the part of the source's frame that the clip shows; it and all other boxes are in pixels of the source.
-    `thumbnails` are minimaps that were masked. `hashes` are perceptual hashes of frames, by which duplicates are found.
+    `thumbnails` are minimaps that were masked; `hashes`, of some frames, are what duplicates are found by.
     """
 
     schema_version: int = SCHEMA_VERSION

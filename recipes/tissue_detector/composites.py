@@ -204,9 +204,7 @@ class Composer:
     def _noisy(self, made: Labelled) -> Labelled:
         """The frame as a video codec would leave it."""
         quality = int(self.random.integers(45, 95))
-        _, packed = cv2.imencode(
-            ".jpg", cv2.cvtColor(made.image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
-        )
+        _, packed = cv2.imencode(".jpg", made.image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
         return made._replace(image=cv2.cvtColor(cv2.imdecode(packed, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
 
 

@@ -1,10 +1,14 @@
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
 from tests.curation.conftest import Picture, stained
-from videopath_hf.curation.duplicates import find_duplicates, frame_hash
+from videopath_hf.curation.duplicates import Duplicate, find_duplicates, frame_hash, write_duplicates
+from videopath_hf.curation.settings import QualitySettings
 from videopath_hf.errors import UserError
+from videopath_hf.files import read_records
 from videopath_hf.records import ClipRecord
 
 
@@ -44,6 +48,16 @@ def test_a_view_that_is_shown_again_in_its_own_video_is_no_leakage() -> None:
     views = [stained(360, 640, seed) for seed in range(2)]
     (found,) = find_duplicates([clip("a", 0, hashes(*views)), clip("a", 1, hashes(*views))], 8, 0.5)
     assert not found.across
+
+
+def test_duplicates_are_written_and_leakage_noted_and_an_old_file_goes(tmp_path: Path) -> None:
+    views = hashes(*[stained(360, 640, seed) for seed in range(4)])
+    note = write_duplicates(tmp_path, [clip("a", 0, views), clip("b", 0, views)], QualitySettings())
+    assert note is not None and "a_c00000 and b_c00000" in note
+    (found,) = read_records(tmp_path / "duplicates.jsonl", Duplicate)
+    assert found.across
+    assert write_duplicates(tmp_path, [clip("a", 0, views)], QualitySettings()) is None
+    assert not (tmp_path / "duplicates.jsonl").exists()
 
 
 def test_one_view_in_common_makes_no_duplicate_of_long_clips() -> None:

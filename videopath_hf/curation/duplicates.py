@@ -6,14 +6,17 @@ that are alike in different videos are named as possible leakage.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from videopath_hf.curation.settings import QualitySettings
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.errors import UserError
+from videopath_hf.files import write_records
 from videopath_hf.records import ClipRecord, Record
 
 _BITS = 64
@@ -87,6 +90,24 @@ def find_duplicates(clips: Sequence[ClipRecord], max_distance: int, min_share: f
     return found
 
 
+def write_duplicates(out: Path, clips: Sequence[ClipRecord], settings: QualitySettings) -> str | None:
+    """Write `duplicates.jsonl` where clips are alike; returns a note if some are from different videos."""
+    found = find_duplicates(clips, settings.duplicate_bits, settings.duplicate_share)
+    path = out / "duplicates.jsonl"
+    if not found:
+        path.unlink(missing_ok=True)
+        return None
+    write_records(path, found)
+    across = [pair for pair in found if pair.across]
+    if not across:
+        return None
+    named = ", ".join(f"{pair.clip_id} and {pair.other}" for pair in across[:3])
+    return (
+        f"possible test leakage: {len(across)} pairs of clips of different videos show the same ({named}"
+        f"{', ...' if len(across) > 3 else ''}; all in duplicates.jsonl); keep each pair in one split"
+    )
+
+
 def _numbers(clip: ClipRecord) -> set[int]:
     try:
         return {int(value, 16) for value in clip.hashes}
@@ -98,7 +119,7 @@ def _candidates(hashes: dict[int, list[int]], max_distance: int) -> Iterable[tup
     """Pairs of (clip, hash) that agree in one of `max_distance + 1` bands of bits, as all near enough ones must."""
     bounds = np.linspace(0, _BITS, max_distance + 2, dtype=int).tolist()
     seen: set[tuple[Any, Any]] = set()
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in pairwise(bounds):
         buckets: dict[int, list[tuple[int, int]]] = defaultdict(list)
         for number, values in hashes.items():
             for value in values:

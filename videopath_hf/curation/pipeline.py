@@ -198,6 +198,7 @@ class _Run:
         note(message)
 
     def _finish(self, done: list[Any]) -> CurateSummary:
+        from videopath_hf.curation.duplicates import write_duplicates
         from videopath_hf.curation.report import write_report
 
         clips: list[ClipRecord] = [clip for curated in done for clip in curated.clips]
@@ -209,6 +210,9 @@ class _Run:
             )
         if clips:
             write_records(self.out / "clips.jsonl", clips)
+        leakage = write_duplicates(self.out, clips, self.settings.quality)
+        if leakage is not None:
+            self._note(leakage)
         _remove_leftovers(self.out, clips)
         summary = CurateSummary(
             out=str(self.out),

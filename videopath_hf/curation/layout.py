@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from pydantic import Field
 
+from videopath_hf.curation.faces import Detector
 from videopath_hf.curation.rectangles import Edges, find_rectangle, overlap, persistent_edges
 from videopath_hf.curation.settings import TissueSettings
 from videopath_hf.curation.tissue import Picture, slide_masks
@@ -21,6 +22,7 @@ from videopath_hf.records import Box, Record
 
 _WIDTH = 320  # pixels to which frames are scaled
 _KEPT = 24  # frames of a segment that are looked at, spread evenly
+_DETECTED = 8  # frames in which a detector looks for the slide
 _CHANGED = 10.0  # grey levels between a pixel's darkest and brightest tenths from which it moves
 _MOVING = 0.45  # share of a frame that must move before what stands still means something
 _STEP = 8.0  # grey levels of an edge between panel and slide; more count no more
@@ -69,10 +71,12 @@ class LayoutWatcher:
 
     Args:
         size (`tuple[int, int]`): width and height of the frames.
+        detector (`Detector`, *optional*): finds the slide; its colours, edges and movement do if omitted.
     """
 
-    def __init__(self, size: tuple[int, int]) -> None:
+    def __init__(self, size: tuple[int, int], detector: Detector | None = None) -> None:
         self.size = size
+        self.detector = detector
         self.frames: list[Picture] = []
         self._stride, self._seen = 1, 0
 
@@ -104,11 +108,29 @@ class LayoutWatcher:
             seen.moves[y0:y1, x0:x1] = False
             seen.slide[y0:y1, x0:x1] = 0.5
         box, moving = _slide_box(seen)
+        if self.detector is not None:
+            box = self._detected([self.frames[number] for number in chosen]) or box
         thumbnails = _thumbnails(seen, box) if moving else []
         full = [_scaled(found, scale, self.size) for found in thumbnails]
         full = [found for found in full if all(overlap(found, box) < 0.3 for box in (*hidden, *written))]
         layout = Layout(slide=_scaled(box, scale, self.size), moving=moving, thumbnails=full)
         return _borrowed(layout, seen.edges, known, scale)
+
+    def _detected(self, frames: Sequence[Picture]) -> Box | None:
+        """The typical box of the slide, if the detector finds it in at least half of some frames."""
+        if self.detector is None:
+            return None
+        looked = frames[:: max(1, len(frames) // _DETECTED)]
+        hits = [self.detector.find(frame, _WIDTH) for frame in looked]
+        boxes = [max(found, key=lambda hit: _area(hit.box)).box for found in hits if found]
+        if 2 * len(boxes) < len(looked):
+            return None
+        x0, y0, x1, y1 = np.median(boxes, axis=0).round().astype(int).tolist()
+        return x0, y0, x1, y1
+
+
+def _area(box: Box) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def _evidence(frames: Sequence[Picture]) -> _Evidence:

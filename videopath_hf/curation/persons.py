@@ -24,6 +24,7 @@ _PRESENTER_WIDTH = 480  # pixels at which a full-screen presenter's face is look
 _CLOSE_WIDTH = 416  # widest close look at a patch
 _CLOSE_LOOKS = 4  # close looks at a patch before it is taken for no presenter
 _SLIDE_FACE = 2.0  # a face must be this many times wider where the colours say tissue: it may be an inset's
+_FIGURE_WIDTH = 0.2  # least width of a full-screen presenter found whole, as a share of the frame's width
 _WEAK = 0.64  # share of `min_score` that is enough where a presenter was seen before
 _GREY_WIDTH = 640  # pixels of the grey copies of the last frames
 _THUMB = 48  # side, in pixels, of the small grey copies by which a presenter is recognised again
@@ -45,7 +46,8 @@ def presenter_share(
     if not frames:
         return 0.0
     detector = detector or FaceDetector()
-    narrowest = settings.min_face * (_SLIDE_FACE if on_slide else 1.0)
+    least = _FIGURE_WIDTH if settings.backend == "yolo" else settings.min_face
+    narrowest = least * (_SLIDE_FACE if on_slide else 1.0)
     faces = [
         [
             found.box

@@ -86,7 +86,9 @@ def _check_backends(lectures: Sequence[Lecture], settings: CurateSettings) -> No
     from videopath_hf.curation.ocr import rapidocr_installed
     from videopath_hf.curation.speech import find_whisper
     from videopath_hf.curation.transcript import sidecars
+    from videopath_hf.curation.yolo import check_detectors
 
+    check_detectors(settings)
     if settings.screen_text.backend == "rapidocr" and not rapidocr_installed():
         raise MissingExtraError("rapidocr", "curate", "screen_text.backend=rapidocr")
     if settings.transcript.backend == "whisper" and isinstance(

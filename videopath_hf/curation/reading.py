@@ -14,6 +14,7 @@ from videopath_hf.curation.persons import PersonWatcher, Seen, find_patches, pre
 from videopath_hf.curation.screen_text import TextScanner, is_text
 from videopath_hf.curation.settings import CurateSettings
 from videopath_hf.curation.tissue import Picture, glass_colour
+from videopath_hf.curation.yolo import person_detector, tissue_detector
 from videopath_hf.records import Box, PersonBox, Record, RemovedText, Segment
 from videopath_hf.video.decode import iter_frames, read_frames
 from videopath_hf.video.frame_index import frame_index
@@ -54,8 +55,12 @@ def read_tissue(
     gap = 2.5 / settings.segments.sample_fps
     seen = [Seen(time, box) for time, box in foreign] if settings.persons.enabled else []
     size = (info.width, info.height)
-    watcher = PersonWatcher(find_patches(seen, gap), size, settings.persons) if settings.persons.enabled else None
-    layout = LayoutWatcher(size)
+    watcher = (
+        PersonWatcher(find_patches(seen, gap), size, settings.persons, person_detector(settings.persons))
+        if settings.persons.enabled
+        else None
+    )
+    layout = LayoutWatcher(size, tissue_detector(settings.tissue))
     scanner = TextScanner(reader, settings.screen_text) if reader is not None else None
     colours = []
     frames = iter_frames(path, grid.fps, grid.start, segment.end)
@@ -108,8 +113,9 @@ def name_presenters(path: Path, segments: Sequence[Segment], settings: CurateSet
             times = [segment.start + (number + 0.5) / count * (segment.end - segment.start) for number in range(count)]
             # Slides rarely answer at all: one frame without a face settles a segment in which all must show it.
             slide = segment.kind == "tissue"
-            if not slide or presenter_share(frames_at(path, times[:1]), settings.persons, on_slide=True) > 0:
-                share = presenter_share(frames_at(path, times), settings.persons, on_slide=slide)
+            detector = person_detector(settings.persons)
+            if not slide or presenter_share(frames_at(path, times[:1]), settings.persons, detector, slide) > 0:
+                share = presenter_share(frames_at(path, times), settings.persons, detector, slide)
             if share >= needed:
                 segment = segment.model_copy(update={"kind": "presenter"})
         named.append(segment.model_copy(update={"figures": {**segment.figures, "faces": round(share, 3)}}))

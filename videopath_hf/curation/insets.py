@@ -11,6 +11,7 @@ from videopath_hf.curation.tissue import Picture, slide_masks
 from videopath_hf.records import Box
 
 _SURE = 1.75  # times the least strength from which a rectangle is the inset and nothing else is looked for
+_ROOM = (2.2, 1.6)  # width and height of an inset by its face's
 _MEDIAN_SIDE = 240  # pixels of the longer side of the picture in which a round inset is looked for
 _ROUND_VOTES = 18  # of Hough's accumulator
 _ROUND_EDGE = 0.75  # share of a circle that must stand out
@@ -38,7 +39,9 @@ def inset_box(
     face: Box = tuple(np.median(faces, axis=0).astype(int).tolist())
     edges = persistent_edges([cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) for crop in crops])
     framed = find_rectangle(edges, face, at_border)
-    sure = framed is not None and framed.strength >= _SURE * min_edge
+    sure = framed is not None and (
+        framed.strength >= _SURE * min_edge or (framed.strength >= min_edge and _roomy(framed.box, face))
+    )
     circle = _round(crops, face, min_edge) if is_face else None
     box = circle or (face if sure or not is_face else _figure(crops, face))
     if framed is not None and framed.strength >= min_edge:
@@ -47,6 +50,12 @@ def inset_box(
         room = round(_FACE_ROOM * (x1 - x0)) if is_face else 0
         box = _union(box, (x0 - room, y0 - room, x1 + room, y1 + room))
     return box
+
+
+def _roomy(box: Box, face: Box) -> bool:
+    """Whether a rectangle leaves the room around a face that insets do; texture about a face seldom does."""
+    wide, tall = face[2] - face[0], face[3] - face[1]
+    return box[2] - box[0] >= _ROOM[0] * wide and box[3] - box[1] >= _ROOM[1] * tall
 
 
 def _union(a: Box, b: Box) -> Box:

@@ -25,8 +25,8 @@ _KEPT = 24  # frames of a segment that are looked at, spread evenly
 _DETECTED = 8  # frames in which a detector looks for the slide
 _CHANGED = 10.0  # grey levels between a pixel's darkest and brightest tenths from which it moves
 _MOVING = 0.45  # share of a frame that must move before what stands still means something
-_STEP = 8.0  # grey levels of an edge between panel and slide; more count no more
-_LINE = 0.25  # share of the frame's height or width by which a line stands out from its neighbourhood
+_LINE = 4.0  # grey levels by which a line between panel and slide stands out from its neighbourhood
+_LENGTH = 0.4  # share of the frame's height or width along which it does
 _FRAME = 8.0  # grey levels of the weakest side of a minimap
 _TEXTURE = 4.0  # variance of grey levels around a pixel from which it is not painted flat
 _REACH = 9  # pixels around stain that are slide rather than panel where nothing moves
@@ -173,15 +173,17 @@ def _slide_box(seen: _Evidence) -> tuple[Box, bool]:
 
 
 def _lines(edges: Edges, axis: int) -> list[int]:
-    """Positions of the longest straight edges, by how far they stand out from their neighbourhood."""
-    profile = np.minimum(edges, _STEP).mean(axis=axis) / _STEP
-    around = np.array([np.median(profile[max(0, n - 8) : n + 9]) for n in range(len(profile))])
-    standing = profile - around
+    """Positions of the strongest straight edges, by how far they stand out from their neighbourhood."""
+    profile = edges.mean(axis=axis)
+    standing = profile - np.array([np.median(profile[max(0, n - 8) : n + 9]) for n in range(len(profile))])
+    across = edges if axis == 0 else edges.T
+    beside = cv2.blur(across, (9, 1))
+    long = ((across - beside) >= _LINE).mean(axis=0) >= _LENGTH
     found: list[int] = []
-    for position in np.argsort(-standing):
+    for position in np.argsort(-standing, kind="stable"):
         if standing[position] < _LINE or len(found) == _LINES:
             break
-        if all(abs(int(position) - other) > 2 for other in found):
+        if long[position] and all(abs(int(position) - other) > 2 for other in found):
             found.append(int(position))
     return sorted(found)
 
@@ -201,11 +203,14 @@ def _thumbnails(seen: _Evidence, slide: Box) -> list[Box]:
         box = (x, y, x + w, y + h)
         if not _THUMBNAIL[0] * area <= w * h <= _THUMBNAIL[1] * area or size < 0.6 * w * h:
             continue
-        if seen.stain[y : y + h, x : x + w].mean() < _THUMBNAIL_STAIN or max(w / h, h / w) > _SLENDER:
+        if seen.stain[y : y + h, x : x + w].mean() < _THUMBNAIL_STAIN:
             continue
         inner = (x + w // 4, y + h // 4, x + w - w // 4, y + h - h // 4)
         rectangle = find_rectangle(seen.edges, inner, (False, False, False, False))
-        if rectangle is not None and rectangle.strength >= _FRAME and overlap(rectangle.box, box) >= 0.5:
+        if rectangle is None or rectangle.strength < _FRAME or overlap(rectangle.box, box) < 0.5:
+            continue
+        wide, tall = rectangle.box[2] - rectangle.box[0], rectangle.box[3] - rectangle.box[1]
+        if max(wide / tall, tall / wide) <= _SLENDER:
             found.append(rectangle.box)
     return found
 

@@ -83,7 +83,11 @@ class PersonBox(Record):
 
 
 class ClipRecord(Record):
-    """One curated clip: a muted H.264 file and everything known about it. Paths are relative to the output folder."""
+    """One curated clip: a muted H.264 file and everything known about it. Paths are relative to the output folder.
+
+    `crop` is the part of the source's frame that the clip shows; it and all other boxes are in pixels of the source.
+    `thumbnails` are minimaps that were masked; `hashes`, of some frames, are what duplicates are found by.
+    """
 
     schema_version: int = SCHEMA_VERSION
     clip_id: str
@@ -102,11 +106,14 @@ class ClipRecord(Record):
     case: int | None = None
     organ: Evidence | None = None
     diagnosis: Evidence | None = None
+    crop: Box | None = None
     tissue_box: Box | None = None
+    thumbnails: list[Box] = Field(default_factory=list)
     persons: list[PersonBox] = Field(default_factory=list)
     removed_text: list[RemovedText] = Field(default_factory=list)
     quality: dict[str, float] = Field(default_factory=dict)
     keyframes: list[str] = Field(default_factory=list)
+    hashes: list[str] = Field(default_factory=list)
 
 
 class Reject(Record):

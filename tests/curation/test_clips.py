@@ -106,7 +106,7 @@ def test_a_clip_is_refined_muted_and_comes_with_sheets_and_keyframes(lecture: Pa
     text = RemovedText(text="Case 1", box=(100, 100, 200, 130), start=2.0, end=3.2)
     late = RemovedText(text="late", box=(0, 0, 50, 20), start=5.5, end=6.0)
     person = PersonBox(box=(400, 200, 500, 300), start=2.0, end=6.0)
-    refiner = Refiner([text, late], [person], (243, 243, 243), ScreenTextSettings())
+    refiner = Refiner([text, late], [person], (243, 243, 243), ScreenTextSettings(), slide=(0, 0, 640, 360))
     made = make_clip(lecture, plan, refiner, [Sentence(start=3, end=4, text="x")], tmp_path, ClipSettings())
     clip = tmp_path / "clips" / "x_c00000.mp4"
     info = probe(clip)

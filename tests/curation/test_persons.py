@@ -1,9 +1,35 @@
+import cv2
+import numpy as np
 import pytest
 
-from tests.curation.conftest import HEIGHT, WIDTH, pan, portrait, stained, with_inset
-from videopath_hf.curation.persons import Seen, find_patches, overlap, presenter_share
+from tests.curation.conftest import HEIGHT, WIDTH, Picture, pan, portrait, stained, with_inset
+from videopath_hf.curation.faces import FaceDetector
+from videopath_hf.curation.persons import PersonWatcher, Seen, find_patches, presenter_share
+from videopath_hf.curation.rectangles import overlap
 from videopath_hf.curation.settings import PersonSettings
-from videopath_hf.curation.tissue import foreign_boxes, slide_masks
+from videopath_hf.records import Box, PersonBox
+
+
+def watched(frames: list[Picture], patches: list[Seen] | None = None) -> list[PersonBox]:
+    """The persons found in frames half a second apart."""
+    watcher = PersonWatcher(find_patches(patches or [], 1.25), (WIDTH, HEIGHT), PersonSettings())
+    for number, image in enumerate(frames):
+        watcher.add(number / 2, image)
+    return watcher.finish(0.5, len(frames) / 2)
+
+
+def in_a_circle(image: Picture, centre: tuple[int, int], radius: int) -> tuple[Picture, Box]:
+    """The picture with the portrait in a round inset without any frame, and the circle's box."""
+    face = portrait(2 * radius)
+    (x, y), image = centre, image.copy()
+    mask = np.zeros(image.shape[:2], np.uint8)
+    cv2.circle(mask, centre, radius, 1, -1)
+    layer = image.copy()
+    left = (face.shape[1] - 2 * radius) // 2
+    part = face[:, max(0, left) : max(0, left) + 2 * radius]
+    layer[y - radius : y + radius, x - part.shape[1] // 2 : x - part.shape[1] // 2 + part.shape[1]] = part
+    image[mask > 0] = layer[mask > 0]
+    return image, (x - radius, y - radius, x + radius, y + radius)
 
 
 def test_overlap_is_intersection_over_union() -> None:
@@ -11,43 +37,73 @@ def test_overlap_is_intersection_over_union() -> None:
     assert overlap((0, 0, 10, 10), (10, 0, 20, 10)) == 0
 
 
+def test_a_face_is_found_in_the_pictures_own_pixels_and_none_in_stained_texture() -> None:
+    image, (x0, y0, x1, y1) = with_inset(stained(HEIGHT, WIDTH, dab=True), (300, 100), 200)
+    (face, *others) = FaceDetector().find(image, 480)
+    assert face.score > 0.55 and all(other.score < 0.55 for other in others)
+    assert x0 < face.box[0] < face.box[2] < x1 and y0 < face.box[1] < face.box[3] < y1
+    for seed in range(3):
+        assert all(hit.score < 0.55 for hit in FaceDetector().find(stained(HEIGHT, WIDTH, seed), 480))
+
+
 def test_an_inset_is_found_where_and_when_it_is_shown() -> None:
     canvas = stained(700, 1400, dab=True)
-    shown, seen = [], []
+    shown = []
     for number in range(24):
         image, box = with_inset(pan(canvas, number, 8), (430, 150), 190)
-        inside = 4 <= number < 16
-        shown.append(image if inside else pan(canvas, number, 8))
-        small = shown[-1][::2, ::2]
-        seen += [Seen(number / 2, found) for found in foreign_boxes(slide_masks(small), 2.0)]
-    persons = []
-    for patch in find_patches(seen, (WIDTH, HEIGHT), 1.25):
-        for number, image in enumerate(shown):
-            patch.add(number / 2, image)
-        persons += patch.insets(0.5, 12.0, PersonSettings())
-    assert len(persons) == 1
-    assert persons[0].box == pytest.approx(box, abs=4)
-    assert (persons[0].start, persons[0].end) == (2.0, 8.0)
+        shown.append(image if 4 <= number < 16 else pan(canvas, number, 8))
+    (person,) = watched(shown)
+    assert person.box == pytest.approx(box, abs=4)
+    assert (person.start, person.end) == (2.0, 8.0)
 
 
-def test_stained_patches_are_no_insets() -> None:
+def test_an_inset_that_appears_between_two_looks_is_found_from_its_first_frame() -> None:
+    canvas = stained(700, 1400)
+    shown = [pan(canvas, number, 8) for number in range(5)]
+    shown += [with_inset(pan(canvas, number, 8), (60, 60), 170)[0] for number in range(5, 14)]
+    (person,) = watched(shown)
+    assert (person.start, person.end) == (2.5, 7.0)
+
+
+def test_a_presenter_who_looks_away_stays_hidden() -> None:
+    canvas = stained(700, 1400)
+    shown = []
+    for number in range(16):
+        image, (x0, y0, _, _) = with_inset(pan(canvas, number, 8), (430, 150), 190)
+        if 6 <= number < 9:  # the face goes, the inset stays
+            image[y0 + 30 : y0 + 110, x0 + 50 : x0 + 110] = image[y0 + 120, x0 + 70]
+        shown.append(image)
+    (person,) = watched(shown)
+    assert (person.start, person.end) == (0.0, 8.0)
+
+
+def test_a_round_inset_without_a_frame_is_covered() -> None:
+    canvas = stained(700, 1400, dab=True)
+    made = [in_a_circle(pan(canvas, number, 8), (420, 180), 90) for number in range(10)]
+    (person,) = watched([image for image, _ in made])
+    x0, y0, x1, y1 = made[0][1]
+    assert person.box[0] <= x0 + 6 and person.box[1] <= y0 + 6
+    assert person.box[2] >= x1 - 6 and person.box[3] >= y1 - 6
+    assert (person.start, person.end) == (0.0, 5.0)
+
+
+def test_a_slide_without_a_presenter_has_none_even_where_its_colours_look_foreign() -> None:
     canvas = stained(700, 1400)
     boxes = [Seen(number / 2, (100, 100, 300, 260)) for number in range(12)]
-    (patch,) = find_patches(boxes, (WIDTH, HEIGHT), 1.25)
-    for number in range(12):
-        patch.add(number / 2, pan(canvas, number, 8))
-    assert patch.insets(0.5, 6.0, PersonSettings()) == []
+    assert watched([pan(canvas, number, 8) for number in range(12)], boxes) == []
 
 
 def test_boxes_that_flash_up_or_wander_are_not_watched() -> None:
     flash = [Seen(1.0, (0, 0, 100, 100)), Seen(1.5, (0, 0, 100, 100))]
     wander = [Seen(float(number), (200 * number, 0, 200 * number + 100, 100)) for number in range(4)]
-    assert find_patches([*flash, *wander], (1280, 720), 1.25) == []
+    assert find_patches([*flash, *wander], 1.25) == []
 
 
-def test_a_full_screen_presenter_is_told_from_tissue() -> None:
+def test_a_full_screen_presenter_is_told_from_tissue_and_from_an_inset() -> None:
     face = portrait(HEIGHT)
     tissue = [pan(stained(600, 1000, dab=True), number, 40) for number in range(3)]
-    assert presenter_share([face, face, face], PersonSettings()) == 1
-    assert presenter_share(tissue, PersonSettings()) < 1
+    inset = [with_inset(image, (430, 150), 150)[0] for image in tissue]
+    assert presenter_share([face, face, face], PersonSettings(), on_slide=True) == 1
+    assert presenter_share(tissue, PersonSettings()) == 0
+    assert presenter_share(inset, PersonSettings(), on_slide=True) == 0
     assert presenter_share([], PersonSettings()) == 0

@@ -4,7 +4,7 @@ import pytest
 from skimage import data
 
 from tests.curation.conftest import stained, title, with_inset
-from videopath_hf.curation.tissue import colours, foreign_boxes, glass_colour, slide_box, slide_masks
+from videopath_hf.curation.tissue import colours, foreign_boxes, glass_colour, slide_masks
 
 
 def share_of(colour: tuple[int, int, int], mask: str) -> float:
@@ -64,10 +64,3 @@ def test_an_inset_on_tissue_is_found_as_a_foreign_box_in_full_size_pixels() -> N
 def test_the_colour_of_glass_is_measured_and_unknown_where_there_is_none() -> None:
     assert glass_colour(stained(180, 320)) == pytest.approx((245, 245, 245), abs=6)
     assert glass_colour(np.full((20, 20, 3), (112, 62, 150), dtype=np.uint8)) is None
-
-
-def test_the_slide_box_leaves_a_side_panel_out() -> None:
-    share = np.ones((90, 160))
-    share[:, 120:] = 0.1
-    assert slide_box(share, 1280, 720) == (0, 0, 960, 720)
-    assert slide_box(np.zeros((90, 160)), 1280, 720) is None

@@ -129,6 +129,7 @@ def assemble(out: Path) -> CurateSummary:
     Raises:
         UserError: a lecture of the run has no result yet.
     """
+    from videopath_hf.curation.duplicates import write_duplicates
     from videopath_hf.curation.report import write_report
 
     plan = read_plan(out)
@@ -144,7 +145,8 @@ def assemble(out: Path) -> CurateSummary:
     if clips:
         write_records(out / "clips.jsonl", clips)
     _remove_leftovers(out, clips, {result.video_id for result in done})
-    summary = _summary(out, plan, results, clips, rejects)
+    leakage = write_duplicates(out, clips, plan.settings.quality)
+    summary = _summary(out, plan, results, clips, rejects, [leakage] if leakage else [])
     write_json(out / "run.json", _run(plan, results, summary, clips))
     write_report(out)
     sizes = {name: (out / name).stat().st_size for name in _WRITTEN if (out / name).exists()}
@@ -160,7 +162,12 @@ def _result(out: Path, planned: PlannedLecture) -> LectureResult:
 
 
 def _summary(
-    out: Path, plan: Plan, results: Sequence[LectureResult], clips: Sequence[ClipRecord], rejects: Sequence[Reject]
+    out: Path,
+    plan: Plan,
+    results: Sequence[LectureResult],
+    clips: Sequence[ClipRecord],
+    rejects: Sequence[Reject],
+    found: Sequence[str],
 ) -> CurateSummary:
     seconds: dict[str, float] = {}
     notes: dict[str, None] = dict.fromkeys(plan.notes)
@@ -170,6 +177,7 @@ def _summary(
         notes.update(dict.fromkeys(result.notes))
         if result.failed is None and not result.clips:
             notes[f"{result.source}: nothing was kept"] = None
+    notes.update(dict.fromkeys(found))
     return CurateSummary(
         out=str(out),
         videos=sum(result.failed is None for result in results),

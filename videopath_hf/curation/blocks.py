@@ -19,6 +19,7 @@ from videopath_hf.curation.clips import (
 from videopath_hf.curation.decisions import apply_decisions, candidates_hash
 from videopath_hf.curation.frames import SegmentFrames, decode_pass
 from videopath_hf.curation.inputs import shown
+from videopath_hf.curation.layout import kept_part
 from videopath_hf.curation.quality import fault
 from videopath_hf.curation.reading import SegmentReading, name_presenters, read_page, read_tissue
 from videopath_hf.curation.refine import Refiner, covered_share
@@ -131,7 +132,7 @@ class Read(SegmentBlock):
     """Reads each segment at full resolution: its text, its presenters, the colour of its glass."""
 
     name = "read"
-    sections = ("persons", "screen_text")
+    sections = ("persons", "screen_text", "tissue")
     needs = ("info", "segments")
     gives = ("readings",)
     watched = True
@@ -143,14 +144,16 @@ class Read(SegmentBlock):
         settings, info, grid = state.settings, state.known_info(), _grid(state, segment)
         foreign = state.foreign.get(segment.index, [])
         tissue = segment.kind == "tissue"
-        inputs = [segment.kind, grid, segment.end, foreign, settings.segments.sample_fps, reader and reader.name]
+        known = [reading.layout for reading in state.readings.values() if reading.layout is not None]
+        inputs: list[Any] = [segment.kind, grid, segment.end, foreign, settings.segments.sample_fps]
+        inputs += [reader and reader.name, known if tissue else None]
 
         def work() -> dict[str, Any]:
             path = state.lecture.path
             if not tissue:
                 return read_page(path, segment, reader, settings).model_dump()
             frames = _frames(state, segment).all()
-            return read_tissue(path, info, segment, grid, foreign, reader, settings, frames).model_dump()
+            return read_tissue(path, info, segment, grid, foreign, reader, settings, frames, known).model_dump()
 
         done = state.once(self, f"read_{segment.index:04d}", inputs, work)
         state.readings[segment.index] = SegmentReading.model_validate(done)
@@ -163,7 +166,7 @@ class Clip(SegmentBlock):
     """Cuts tissue segments into clips and writes their files, two at a time, beside the reading of what follows."""
 
     name = "clip"
-    sections = ("clips", "screen_text")
+    sections = ("clips", "screen_text", "tissue")
     needs = ("info", "segments", "readings")
     gives = ("plans", "files")
     watched = True
@@ -201,13 +204,15 @@ class Clip(SegmentBlock):
 
     def _make(self, state: LectureState, plan: ClipPlan, frames: SegmentFrames) -> ClipFiles:
         settings, reading = state.settings.clips, state.readings[plan.segment.index]
+        info = state.known_info()
         said = [s for s in state.known_transcript().sentences if s.start < plan.end and s.end > plan.start]
         spans = [(sentence.start, sentence.end) for sentence in said]
         name = f"clip_{plan.clip_id}"
         paths = clip_paths(plan, state.out, settings)
 
         def work() -> dict[str, Any]:
-            refiner = Refiner(reading.texts, reading.persons, reading.glass, state.settings.screen_text)
+            part = kept_part(reading.layout, state.settings.tissue, (info.width, info.height))
+            refiner = Refiner(reading.texts, reading.persons, reading.glass, state.settings.screen_text, **part)
             pictures = frames.part(plan.first, plan.last)
             made = make_clip(state.lecture.path, plan, refiner, said, state.out, settings, pictures)._asdict()
             made["texts"] = [text.model_dump() for text in made["texts"]]
@@ -299,8 +304,12 @@ def _covered(state: LectureState, segment: Segment) -> bool:
 def _clip_files(made: dict[str, Any]) -> ClipFiles:
     texts = [RemovedText.model_validate(text) for text in made["texts"]]
     persons = [PersonBox.model_validate(person) for person in made["persons"]]
-    box = tuple(made["tissue_box"]) if made["tissue_box"] else None
-    return ClipFiles(**{**made, "texts": texts, "persons": persons, "tissue_box": box})
+    boxes = {
+        "crop": tuple(made["crop"]),
+        "tissue_box": tuple(made["tissue_box"]) if made["tissue_box"] else None,
+        "thumbnails": [tuple(box) for box in made["thumbnails"]],
+    }
+    return ClipFiles(**{**made, "texts": texts, "persons": persons, **boxes})
 
 
 def _record(state: LectureState, plan: ClipPlan, made: ClipFiles, words: list[Sentence], case: Case) -> ClipRecord:
@@ -321,7 +330,10 @@ def _record(state: LectureState, plan: ClipPlan, made: ClipFiles, words: list[Se
         case=case.number,
         organ=case.organ,
         diagnosis=case.diagnosis,
+        crop=made.crop,
         tissue_box=made.tissue_box,
+        thumbnails=made.thumbnails,
+        hashes=made.hashes,
         persons=made.persons,
         removed_text=made.texts,
         quality=made.quality,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from videopath_hf.curation.duplicates import frame_hash
 from videopath_hf.curation.quality import QualityMeter
 from videopath_hf.curation.refine import Refiner
 from videopath_hf.curation.settings import ClipSettings
@@ -17,6 +18,8 @@ from videopath_hf.files import file_sha256
 from videopath_hf.records import Box, PersonBox, RemovedText, Segment, Sentence
 from videopath_hf.video.decode import iter_frames
 from videopath_hf.video.encode import write_clip
+
+_HASHES = 8  # frames of a clip by which it is recognised in other videos
 
 
 class Grid(NamedTuple):
@@ -120,7 +123,10 @@ class ClipFiles(NamedTuple):
     sha256: str
     quality: dict[str, float]
     keyframes: list[str]
+    crop: Box
     tissue_box: Box | None
+    thumbnails: list[Box]
+    hashes: list[str]
     texts: list[RemovedText]
     persons: list[PersonBox]
 
@@ -163,7 +169,10 @@ def make_clip(
         sha256=file_sha256(target),
         quality=shown.meter.figures(plan.start, plan.end, sentences),
         keyframes=names,
-        tissue_box=shown.meter.slide_box(),
+        crop=refiner.crop or (0, 0, shown.keyframes[0].shape[1], shown.keyframes[0].shape[0]),
+        tissue_box=refiner.slide,
+        thumbnails=refiner.thumbnails,
+        hashes=shown.hashes,
         texts=list(texts.values()),
         persons=list(persons.values()),
     )
@@ -178,15 +187,19 @@ class _Shown:
         self.before: list[Picture] = []
         self.after: list[Picture] = []
         self.keyframes: list[Picture] = []
+        self.hashes: list[str] = []
 
     def refined(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
         """Refine a clip's pictures, one by one."""
         first, count = self.plan.first, self.plan.last - self.plan.first
         on_sheet, key = set(spread(count, self.settings.sheet_frames)), spread(count, self.settings.keyframes)
+        hashed = set(spread(count, _HASHES))
         for number, picture in enumerate(islice(pictures, count)):
             image = self.refiner.refine(self.plan.grid.time(first + number), picture)
             image = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
             self.meter.add(image)
+            if number in hashed and (value := frame_hash(image)) is not None:
+                self.hashes.append(value)
             if number in on_sheet:
                 self.before.append(picture)
                 self.after.append(image)

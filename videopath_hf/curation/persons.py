@@ -1,207 +1,65 @@
-"""Presenters: faces by scikit-image's own LBP cascade, insets by the rectangle around a face.
+"""Presenters: where and when a lecturer's picture lies on the slide, and which segments show nothing else.
 
-The cascade also answers to stained texture, so a face alone decides nothing: a presenter's face must come back in most
-of a segment's frames, and an inset's face must lie in a patch whose colours are no slide's and within four straight
-edges that stay while the slide moves.
+A detector looks at a whole frame now and then, and closely at small patches whose colours are no slide's. A sure hit
+opens a track; what surrounds it, a framed or round inset or just a head and shoulders, is masked for as long as that
+place looks the way it did, which also covers the frames in which the lecturer looks away.
 """
 
+from collections import deque
 from collections.abc import Sequence
-from functools import cache
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
-from videopath_hf.curation.rectangles import find_rectangle, persistent_edges
+from videopath_hf.curation.faces import Detector, FaceDetector, Found
+from videopath_hf.curation.insets import inset_box
+from videopath_hf.curation.rectangles import overlap
 from videopath_hf.curation.settings import PersonSettings
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.records import Box, PersonBox
 
-_FRAME_WIDTH = 400  # pixels to which a whole frame is scaled before faces are looked for
-_PATCH_WIDTH = 320  # the same for a patch that may be an inset
-_PATCH_FACE = 0.08  # narrowest face in a patch and its surroundings, as a share of their width
-_FACE_CROPS = 4  # crops of a patch in which faces are looked for
-_SMALLEST_FACE = 24  # pixels: the cascade's own window
-_THUMB = 48  # side, in pixels, of the small grey copies by which an inset is recognised again
-_ALIKE = 0.5  # correlation with an inset's typical picture from which a frame shows it
-_MIN_SECONDS = 1.5  # shortest time for which an inset is shown
-_CROPS = 12  # full-size crops kept of a patch
+_PRESENTER_WIDTH = 480  # pixels at which a full-screen presenter's face is looked for
+_CLOSE_WIDTH = 416  # widest close look at a patch
+_CLOSE_LOOKS = 4  # close looks at a patch before it is taken for no presenter
+_SLIDE_FACE = 2.0  # a face must be this many times wider where the colours say tissue: it may be an inset's
+_FIGURE_WIDTH = 0.2  # least width of a full-screen presenter found whole, as a share of the frame's width
+_WEAK = 0.64  # share of `min_score` that is enough where a presenter was seen before
+_GREY_WIDTH = 640  # pixels of the grey copies of the last frames
+_THUMB = 48  # side, in pixels, of the small grey copies by which a presenter is recognised again
+_ALIKE = 0.5  # correlation with a presenter's typical picture from which a frame shows it
+_FADING = 0.25  # the same for the frames next to such a frame: an inset that fades in or out
+_MIN_SECONDS = 1.5  # shortest time for which a patch of foreign colours is watched
+_CROPS = 12  # full-size crops kept of a track
 
 
-def overlap(a: Box, b: Box) -> float:
-    """Intersection of two boxes over their union."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
-
-
-@cache
-def _cascade() -> Any:
-    from skimage.data import lbp_frontal_face_cascade_filename
-    from skimage.feature import Cascade
-
-    return Cascade(lbp_frontal_face_cascade_filename())
-
-
-def find_faces(image: Picture, width: int, smallest: float) -> list[Box]:
-    """Find frontal faces in a picture.
+def presenter_share(
+    frames: Sequence[Picture], settings: PersonSettings, detector: Detector | None = None, on_slide: bool = False
+) -> float:
+    """Share of a segment's frames that show a presenter, large and in about the same place.
 
     Args:
-        image (`np.ndarray`): uint8 [H, W, 3] RGB.
-        width (`int`): pixels to which the picture is scaled first.
-        smallest (`float`): narrowest face, as a share of the picture's width.
-
-    Returns:
-        `list[Box]`: boxes in the picture's own pixels.
+        detector (`Detector`, *optional*): CenterFace if omitted.
+        on_slide (`bool`, defaults to `False`): the colours say tissue, so that a small face is an inset's.
     """
-    scale = image.shape[1] / width
-    height = max(1, round(image.shape[0] / scale))
-    if min(width, height) < _SMALLEST_FACE:
-        return []
-    scaled = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR)
-    narrowest = max(_SMALLEST_FACE, round(smallest * width))
-    hits = _cascade().detect_multi_scale(
-        img=scaled,
-        scale_factor=1.2,
-        step_ratio=1,
-        min_size=(narrowest, narrowest),
-        max_size=(height, height),
-    )
-    return [
-        (
-            round(hit["c"] * scale),
-            round(hit["r"] * scale),
-            round((hit["c"] + hit["width"]) * scale),
-            round((hit["r"] + hit["height"]) * scale),
-        )
-        for hit in hits
-    ]
-
-
-def presenter_share(frames: Sequence[Picture], settings: PersonSettings) -> float:
-    """Share of a segment's frames that show a presenter's face, large and in about the same place."""
     if not frames:
         return 0.0
-    faces = [find_faces(frame, _FRAME_WIDTH, settings.min_face) for frame in frames]
+    detector = detector or FaceDetector()
+    least = _FIGURE_WIDTH if settings.backend == "yolo" else settings.min_face
+    narrowest = least * (_SLIDE_FACE if on_slide else 1.0)
+    faces = [
+        [
+            found.box
+            for found in detector.find(frame, _PRESENTER_WIDTH)
+            if found.score >= settings.min_score and found.box[2] - found.box[0] >= narrowest * frame.shape[1]
+        ]
+        for frame in frames
+    ]
     best = 0
     for first in (face for found in faces for face in found):
         best = max(best, sum(any(overlap(first, face) >= 0.25 for face in found) for found in faces))
     return best / len(frames)
-
-
-class Patch:
-    """A place in a segment that may hold a presenter's inset, watched frame by frame.
-
-    Args:
-        box (`Box`): where colours that are no slide's were seen.
-        size (`tuple[int, int]`): width and height of the frames.
-        start, end (`float`): seconds between which they were seen.
-    """
-
-    def __init__(self, box: Box, size: tuple[int, int], start: float, end: float) -> None:
-        self.box = box
-        reach = round(0.6 * max(box[2] - box[0], box[3] - box[1]))
-        self.size = size
-        self.start, self.end = start, end
-        self.area: Box = (
-            max(0, box[0] - reach),
-            max(0, box[1] - reach),
-            min(size[0], box[2] + reach),
-            min(size[1], box[3] + reach),
-        )
-        self.crops: list[Picture] = []
-        self.times: list[float] = []
-        self._thumbs: list[np.ndarray[Any, Any]] = []
-        self._due = start
-
-    def add(self, time: float, image: Picture) -> None:
-        """See the next frame of the segment."""
-        x0, y0, x1, y1 = self.area
-        crop = image[y0:y1, x0:x1]
-        self.times.append(time)
-        self._thumbs.append(
-            cv2.resize(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), (128, 128), interpolation=cv2.INTER_AREA)
-        )
-        if self._due <= time <= self.end and len(self.crops) < _CROPS:
-            self.crops.append(crop.copy())
-            self._due = time + max(0.5, (self.end - self.start) / _CROPS)
-
-    def insets(self, period: float, end: float, settings: PersonSettings) -> list[PersonBox]:
-        """Where and when an inset with a face was shown.
-
-        Args:
-            period (`float`): seconds from one frame to the next.
-            end (`float`): seconds at which the segment ends.
-        """
-        found = self._rectangle(settings)
-        if found is None:
-            return []
-        x0, y0, _, _ = self.area
-        box = (found[0] + x0, found[1] + y0, found[2] + x0, found[3] + y0)
-        shown = self._shown(found)
-        spans: list[list[float]] = []
-        for time, here in zip(self.times, shown, strict=True):
-            if not here:
-                continue
-            if spans and time - spans[-1][1] <= max(2.0, period) + 1e-6:
-                spans[-1][1] = time + period
-            else:
-                spans.append([time, time + period])
-        return [PersonBox(box=box, start=round(start, 3), end=round(min(stop, end), 3)) for start, stop in spans]
-
-    def _rectangle(self, settings: PersonSettings) -> Box | None:
-        """The inset's rectangle in the crop's pixels, if faces were found in at least half of the crops."""
-        if not self.crops:
-            return None
-        area, (width, height) = self.area, self.size
-        border = (area[0] == 0, area[1] == 0, area[2] == width, area[3] == height)
-        edges = persistent_edges([cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) for crop in self.crops])
-        x, y = (self.box[0] + self.box[2]) // 2 - area[0], (self.box[1] + self.box[3]) // 2 - area[1]
-        framed = find_rectangle(edges, (x - 4, y - 4, x + 4, y + 4), border)
-        if framed is None or framed.strength < settings.min_edge:
-            return None  # most stained patches end here, before the costly search for faces
-        face = self._face()
-        rectangle = find_rectangle(edges, face, border) if face is not None else None
-        if rectangle is None or rectangle.strength < settings.min_edge:
-            return None
-        return rectangle.box
-
-    def _face(self) -> Box | None:
-        """The typical face of the crops, if it is found in at least half of them and in one of the first two."""
-        chosen = np.linspace(0, len(self.crops) - 1, min(_FACE_CROPS, len(self.crops)), dtype=int).tolist()
-        found: list[list[Box]] = []
-        for number in chosen:
-            found.append(find_faces(self.crops[number], _PATCH_WIDTH, _PATCH_FACE))
-            if len(found) == 2 and not any(found):
-                return None
-        if 2 * sum(map(bool, found)) < len(found):
-            return None
-        x0, y0, x1, y1 = np.median([face for faces in found for face in faces], axis=0).astype(int).tolist()
-        return x0, y0, x1, y1
-
-    def _shown(self, box: Box) -> list[bool]:
-        """For every frame seen, whether it shows what the crops show in `box`."""
-        width, height = self.area[2] - self.area[0], self.area[3] - self.area[1]
-        x0, x1 = (round(value * 128 / width) for value in (box[0], box[2]))
-        y0, y1 = (round(value * 128 / height) for value in (box[1], box[3]))
-        parts = [
-            cv2.resize(thumb[y0 : max(y1, y0 + 2), x0 : max(x1, x0 + 2)], (_THUMB, _THUMB)).astype(np.float32)
-            for thumb in self._thumbs
-        ]
-        inside = [
-            part for part, time in zip(parts, self.times, strict=True) if self.start <= time <= self.end
-        ] or parts
-        typical = np.median(inside, axis=0)
-        return [_correlation(part, typical) >= _ALIKE for part in parts]
-
-
-def _correlation(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> float:
-    a, b = a - a.mean(), b - b.mean()
-    norm = float(np.sqrt((a * a).sum() * (b * b).sum()))
-    return float((a * b).sum()) / norm if norm > 1e-6 else 0.0
 
 
 class Seen(NamedTuple):
@@ -211,7 +69,15 @@ class Seen(NamedTuple):
     box: Box
 
 
-def find_patches(seen: Sequence[Seen], size: tuple[int, int], gap: float) -> list[Patch]:
+class Patch(NamedTuple):
+    """A place where colours that are no slide's were seen between two times."""
+
+    box: Box
+    start: float
+    end: float
+
+
+def find_patches(seen: Sequence[Seen], gap: float) -> list[Patch]:
     """Group foreign boxes that stay in their place, seen for a while and never missing for more than `gap` seconds."""
     groups: list[list[Seen]] = []
     for item in seen:
@@ -222,17 +88,206 @@ def find_patches(seen: Sequence[Seen], size: tuple[int, int], gap: float) -> lis
         else:
             groups.append([item])
     return [
-        Patch(
-            (
-                min(item.box[0] for item in group),
-                min(item.box[1] for item in group),
-                max(item.box[2] for item in group),
-                max(item.box[3] for item in group),
-            ),
-            size,
-            group[0].time,
-            group[-1].time,
-        )
+        Patch(_around([item.box for item in group]), group[0].time, group[-1].time)
         for group in groups
         if group[-1].time - group[0].time >= _MIN_SECONDS
     ]
+
+
+@dataclass
+class _Close:
+    """A patch, when it is looked at closely next, and how many looks are left."""
+
+    patch: Patch
+    due: float
+    left: int
+
+
+class PersonWatcher:
+    """Watches a tissue segment frame by frame for presenters.
+
+    Args:
+        patches (`Sequence[Patch]`): places to look at closely.
+        size (`tuple[int, int]`): width and height of the frames.
+        settings (`PersonSettings`): backend, sizes and scores.
+        detector (`Detector`, *optional*): CenterFace if omitted.
+    """
+
+    def __init__(
+        self,
+        patches: Sequence[Patch],
+        size: tuple[int, int],
+        settings: PersonSettings,
+        detector: Detector | None = None,
+    ) -> None:
+        self.size = size
+        self.settings = settings
+        self.detector = detector or FaceDetector()
+        self.looks = 0
+        self._patches = [_Close(patch, patch.start, _CLOSE_LOOKS) for patch in patches]
+        self._tracks: list[_Track] = []
+        self._recent: deque[tuple[float, Picture]] = deque()
+        self._due = -np.inf
+        self._last: tuple[float, Picture] | None = None
+
+    def add(self, time: float, image: Picture) -> None:
+        """See the next frame of the segment, uint8 [H, W, 3] RGB."""
+        scale = min(1.0, _GREY_WIDTH / image.shape[1])
+        grey = cv2.resize(
+            cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA
+        )
+        self._recent.append((time, grey))
+        while time - self._recent[0][0] > self.settings.interval + 1e-6:
+            self._recent.popleft()
+        for track in self._tracks:
+            track.see(time, grey)
+        if time >= self._due - 1e-6:
+            self._look(time, image)
+        self._look_closely(time, image)
+        self._last = (time, image)
+
+    def finish(self, period: float, end: float) -> list[PersonBox]:
+        """Where and when presenters were shown.
+
+        Args:
+            period (`float`): seconds from one frame to the next.
+            end (`float`): seconds at which the segment ends.
+        """
+        if self._last is not None and self._last[0] > self._due - self.settings.interval + 1e-6:
+            self._look(*self._last)
+        return [person for track in self._tracks for person in track.persons(period, end, self.settings)]
+
+    def _look(self, time: float, image: Picture) -> None:
+        self._due = time + self.settings.interval
+        self.looks += 1
+        self._take(self.detector.find(image, min(self.settings.width, image.shape[1])), time, image)
+
+    def _look_closely(self, time: float, image: Picture) -> None:
+        """Look at small foreign patches at a size at which a small face can be found."""
+        for close in self._patches:
+            patch = close.patch
+            if close.left == 0 or not close.due - 1e-6 <= time <= patch.end + 1e-6:
+                continue
+            close.due, close.left = time + max(0.5, (patch.end - patch.start) / _CLOSE_LOOKS), close.left - 1
+            x0, y0, x1, y1 = _widened(patch.box, 0.35, self.size)
+            width = min(_CLOSE_WIDTH, 2 * (x1 - x0))
+            found = self.detector.find(image[y0:y1, x0:x1], width)
+            moved = [
+                hit._replace(box=(hit.box[0] + x0, hit.box[1] + y0, hit.box[2] + x0, hit.box[3] + y0)) for hit in found
+            ]
+            if any(hit.score >= self.settings.min_score for hit in moved):
+                close.left = 0
+            self._take(moved, time, image)
+
+    def _take(self, found: Sequence[Found], time: float, image: Picture) -> None:
+        """Give hits to the tracks they lie on; open a track for one that is sure and new."""
+        for hit in found:
+            for track in self._tracks:
+                if hit.score >= _WEAK * self.settings.min_score and track.fits(hit.box):
+                    track.hit(time, hit, image)
+                    break
+            else:
+                if hit.score >= self.settings.min_score:
+                    track = _Track(hit, self.size)
+                    track.hit(time, hit, image)
+                    for earlier, grey in self._recent:
+                        track.see(earlier, grey)
+                    self._tracks.append(track)
+
+
+class _Track:
+    """One presenter's place: the hits there, their surroundings, and small copies of it over time."""
+
+    def __init__(self, first: Found, size: tuple[int, int]) -> None:
+        self.size = size
+        self.label = first.label
+        width, height = first.box[2] - first.box[0], first.box[3] - first.box[1]
+        # Wide webcam pictures leave much room beside a face.
+        reach = (4.5, 3.0, 4.5, 5.0) if first.label == "face" else (0.5, 0.5, 0.5, 0.5)
+        self.area: Box = (
+            max(0, round(first.box[0] - reach[0] * width)),
+            max(0, round(first.box[1] - reach[1] * height)),
+            min(size[0], round(first.box[2] + reach[2] * width)),
+            min(size[1], round(first.box[3] + reach[3] * height)),
+        )
+        self.boxes: list[Box] = []
+        self.hits: list[float] = []
+        self.crops: list[Picture] = []
+        self.times: list[float] = []
+        self.thumbs: list[Picture] = []
+
+    def fits(self, box: Box) -> bool:
+        """Whether a hit lies where this presenter's lie; people move about in their insets."""
+        x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+        x0, y0, x1, y1 = _widened(_around(self.boxes), 0.5, self.size)
+        return x0 <= x <= x1 and y0 <= y <= y1
+
+    def hit(self, time: float, found: Found, image: Picture) -> None:
+        self.boxes.append(found.box)
+        self.hits.append(time)
+        if len(self.crops) < _CROPS:
+            x0, y0, x1, y1 = self.area
+            self.crops.append(image[y0:y1, x0:x1].copy())
+
+    def see(self, time: float, grey: Picture) -> None:
+        scale = grey.shape[1] / self.size[0]
+        x0, y0, x1, y1 = (round(value * scale) for value in _widened(self.boxes[0], 0.5, self.size))
+        part = grey[y0 : max(y1, y0 + 2), x0 : max(x1, x0 + 2)]
+        self.times.append(time)
+        self.thumbs.append(cv2.resize(part, (_THUMB, _THUMB), interpolation=cv2.INTER_AREA))
+
+    def persons(self, period: float, end: float, settings: PersonSettings) -> list[PersonBox]:
+        x0, y0, _, _ = self.area
+        inside = [(a - x0, b - y0, c - x0, d - y0) for a, b, c, d in self.boxes]
+        found = inset_box(self.crops, inside, self._borders(), self.label == "face", settings.min_edge)
+        box = _clipped((found[0] + x0, found[1] + y0, found[2] + x0, found[3] + y0), self.size)
+        spans: list[list[float]] = []
+        for time, here in zip(self.times, self._shown(), strict=True):
+            if not here:
+                continue
+            if spans and time - spans[-1][1] <= max(2.0, period) + 1e-6:
+                spans[-1][1] = time + period
+            else:
+                spans.append([time, time + period])
+        return [PersonBox(box=box, start=round(start, 3), end=round(min(stop, end), 3)) for start, stop in spans]
+
+    def _borders(self) -> tuple[bool, bool, bool, bool]:
+        return self.area[0] == 0, self.area[1] == 0, self.area[2] == self.size[0], self.area[3] == self.size[1]
+
+    def _shown(self) -> list[bool]:
+        """For every frame seen, whether it shows the presenter."""
+        thumbs = [thumb.astype(np.float32) for thumb in self.thumbs]
+        hits = np.array(self.hits)
+        with_hit = [bool(np.any(abs(hits - time) < 1e-6)) for time in self.times]
+        typical = np.median([thumb for thumb, hit in zip(thumbs, with_hit, strict=True) if hit], axis=0)
+        alike = [1.0 if hit else _correlation(thumb, typical) for thumb, hit in zip(thumbs, with_hit, strict=True)]
+        sure = [value >= _ALIKE for value in alike]
+        beside = [*sure[1:], False], [False, *sure[:-1]]
+        return [
+            here or (value >= _FADING and (after or before))
+            for here, value, after, before in zip(sure, alike, *beside, strict=True)
+        ]
+
+
+def _around(boxes: Sequence[Box]) -> Box:
+    return (
+        min(box[0] for box in boxes),
+        min(box[1] for box in boxes),
+        max(box[2] for box in boxes),
+        max(box[3] for box in boxes),
+    )
+
+
+def _clipped(box: Box, size: tuple[int, int]) -> Box:
+    return max(0, box[0]), max(0, box[1]), min(size[0], box[2]), min(size[1], box[3])
+
+
+def _widened(box: Box, share: float, size: tuple[int, int]) -> Box:
+    x, y = round(share * (box[2] - box[0])), round(share * (box[3] - box[1]))
+    return _clipped((box[0] - x, box[1] - y, box[2] + x, box[3] + y), size)
+
+
+def _correlation(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    norm = float(np.sqrt((a * a).sum() * (b * b).sum()))
+    return float((a * b).sum()) / norm if norm > 1e-6 else 0.0

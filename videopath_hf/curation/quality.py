@@ -1,14 +1,13 @@
 """Figures of a finished clip, and whether it is worth keeping."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
 
 from videopath_hf.curation.settings import QualitySettings
-from videopath_hf.curation.tissue import Picture, colours, slide_box, slide_masks
-from videopath_hf.records import Box, Sentence
+from videopath_hf.curation.tissue import Picture, colours, slide_masks
+from videopath_hf.records import Sentence
 
 
 class QualityMeter:
@@ -20,17 +19,12 @@ class QualityMeter:
         self._sharpness: list[float] = []
         self._motion: list[float] = []
         self._before: Picture | None = None
-        self._slide: np.ndarray[Any, Any] | None = None
-        self._size = (0, 0)
 
     def add(self, image: Picture) -> None:
         """See the next frame, uint8 [H, W, 3] RGB."""
         small = _scaled(image, 320)
         masks = slide_masks(small)
         seen = colours(small, masks)
-        slide = (masks.stain | masks.glass).astype(np.float32)
-        self._slide = slide if self._slide is None else self._slide + slide
-        self._size = (image.shape[1], image.shape[0])
         grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
         self._tissue.append(seen.tissue)
         self._darkness.append(seen.darkness)
@@ -40,12 +34,6 @@ class QualityMeter:
         if self._before is not None:
             self._motion.append(float(cv2.absdiff(self._before, grey).mean()))
         self._before = grey
-
-    def slide_box(self) -> Box | None:
-        """The part of the clip's frames that shows the slide, side panels and bars left out."""
-        if self._slide is None:
-            return None
-        return slide_box(self._slide / len(self._tissue), *self._size)
 
     def figures(self, start: float, end: float, sentences: Sequence[Sentence]) -> dict[str, float]:
         """The clip's figures: `tissue_fraction`, `sharpness` (median variance of the Laplacian), `darkness`, `motion`

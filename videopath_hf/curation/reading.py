@@ -8,11 +8,13 @@ import numpy as np
 from pydantic import Field
 
 from videopath_hf.curation.clips import Grid
+from videopath_hf.curation.layout import Layout, LayoutWatcher
 from videopath_hf.curation.ocr import TextReader
-from videopath_hf.curation.persons import Seen, find_patches, presenter_share
+from videopath_hf.curation.persons import PersonWatcher, Seen, find_patches, presenter_share
 from videopath_hf.curation.screen_text import TextScanner, is_text
 from videopath_hf.curation.settings import CurateSettings
 from videopath_hf.curation.tissue import Picture, glass_colour
+from videopath_hf.curation.yolo import person_detector, tissue_detector
 from videopath_hf.records import Box, PersonBox, Record, RemovedText, Segment
 from videopath_hf.video.decode import iter_frames, read_frames
 from videopath_hf.video.frame_index import frame_index
@@ -23,11 +25,13 @@ _GLASS_SAMPLES = 8
 
 
 class SegmentReading(Record):
-    """What a segment shows besides tissue; `reads` is how many frames went through the OCR."""
+    """What a segment shows besides tissue; `layout` is None where there is none, `reads` is how many frames went
+    through the OCR."""
 
     texts: list[RemovedText]
     persons: list[PersonBox] = Field(default_factory=list)
     glass: tuple[int, int, int] = _GLASS
+    layout: Layout | None = None
     reads: int = 0
 
 
@@ -40,6 +44,7 @@ def read_tissue(
     reader: TextReader | None,
     settings: CurateSettings,
     frames: Iterable[Picture] | None = None,
+    known: Sequence[Layout] = (),
 ) -> SegmentReading:
     """Read a tissue segment on the very frames that its clips will hold.
 
@@ -47,30 +52,39 @@ def read_tissue(
         frames (`Iterable`, *optional*): the pictures of the grid; decoded here if omitted.
         foreign: times and boxes of colours, seen at low resolution, that are no slide's and may be a presenter.
         reader (`TextReader`, *optional*): none where no OCR is installed or wanted.
+        known (`Sequence[Layout]`): layouts of the segments before, for one in which nothing moves.
     """
     gap = 2.5 / settings.segments.sample_fps
     seen = [Seen(time, box) for time, box in foreign] if settings.persons.enabled else []
-    patches = find_patches(seen, (info.width, info.height), gap)
+    size = (info.width, info.height)
+    watcher = (
+        PersonWatcher(find_patches(seen, gap), size, settings.persons, person_detector(settings.persons))
+        if settings.persons.enabled
+        else None
+    )
+    layout = LayoutWatcher(size, tissue_detector(settings.tissue))
     scanner = TextScanner(reader, settings.screen_text) if reader is not None else None
     colours = []
     if frames is None:
         frames = (frame.image for frame in iter_frames(path, grid.fps, grid.start, segment.end))
     for number, image in enumerate(islice(frames, grid.frames)):
         time = grid.time(number)
-        for patch in patches:
-            patch.add(time, image)
+        layout.add(image)
+        if watcher is not None:
+            watcher.add(time, image)
         if scanner is not None:
             scanner.add(time, image)
         if number % max(1, grid.frames // _GLASS_SAMPLES) == 0:
             colours.append(glass_colour(image[::4, ::4]))
     glass = [colour for colour in colours if colour is not None]
     red, green, blue = np.median(glass, axis=0).astype(int).tolist() if glass else _GLASS
-    persons = [person for patch in patches for person in patch.insets(1 / grid.fps, segment.end, settings.persons)]
+    persons = watcher.finish(1 / grid.fps, segment.end) if watcher is not None else []
     texts = scanner.finish(segment.end) if scanner is not None else []
     return SegmentReading(
         texts=[text for text in texts if not any(_hides(person, text) for person in persons)],
         persons=persons,
         glass=(red, green, blue),
+        layout=layout.finish([person.box for person in persons], known, [text.box for text in texts]),
         reads=scanner.reads if scanner is not None else 0,
     )
 
@@ -101,8 +115,10 @@ def name_presenters(path: Path, segments: Sequence[Segment], settings: CurateSet
             count, needed = (3, 1.0) if segment.kind == "tissue" else (5, 0.5)
             times = [segment.start + (number + 0.5) / count * (segment.end - segment.start) for number in range(count)]
             # Slides rarely answer at all: one frame without a face settles a segment in which all must show it.
-            if needed < 1 or presenter_share(frames_at(path, times[:1]), settings.persons) > 0:
-                share = presenter_share(frames_at(path, times), settings.persons)
+            slide = segment.kind == "tissue"
+            detector = person_detector(settings.persons)
+            if not slide or presenter_share(frames_at(path, times[:1]), settings.persons, detector, slide) > 0:
+                share = presenter_share(frames_at(path, times), settings.persons, detector, slide)
             if share >= needed:
                 segment = segment.model_copy(update={"kind": "presenter"})
         named.append(segment.model_copy(update={"figures": {**segment.figures, "faces": round(share, 3)}}))

@@ -26,6 +26,9 @@ class Refiner:
         persons (`Sequence[PersonBox]`): insets with their boxes and times.
         glass (`tuple[int, int, int]`): RGB of the slide's background, which insets are filled with.
         settings (`ScreenTextSettings`): time margin and inpainting method.
+        slide (`tuple[int, int, int, int]`, *optional*): where the slide lies in the frame.
+        crop (`tuple[int, int, int, int]`, *optional*): the part of the frame that is kept; all of it if omitted.
+        thumbnails (`Sequence[tuple[int, int, int, int]]`): minimaps on the slide, masked as insets are.
 
     A text's box is inpainted coarsely and scaled up: what stood there is not known, and a soft patch of the
     surroundings' colours does not pretend to. Inpainted pixel by pixel, wide plates became streaks.
@@ -37,11 +40,17 @@ class Refiner:
         persons: Sequence[PersonBox],
         glass: tuple[int, int, int],
         settings: ScreenTextSettings,
+        slide: Box | None = None,
+        crop: Box | None = None,
+        thumbnails: Sequence[Box] = (),
     ) -> None:
         self.texts = texts
         self.persons = persons
         self.glass = glass
         self.settings = settings
+        self.slide = slide
+        self.crop = crop
+        self.thumbnails = list(thumbnails)
 
     def active_texts(self, time: float) -> list[RemovedText]:
         """The texts that are painted out of the frame at `time`."""
@@ -56,11 +65,12 @@ class Refiner:
         """Return the frame at `time` refined; the array given, uint8 [H, W, 3] RGB, is not changed."""
         size = (image.shape[1], image.shape[0])
         texts = [_widened(text.box, 0, size) for text in self.active_texts(time)]
-        persons = [_widened(person.box, _INSET_MARGIN, size) for person in self.active_persons(time)]
-        if not texts and not persons:
-            return image
+        masked = [*(person.box for person in self.active_persons(time)), *self.thumbnails]
+        masked = [_widened(box, _INSET_MARGIN, size) for box in masked]
+        if not texts and not masked:
+            return self._cropped(image)
         refined = image.copy()
-        for x0, y0, x1, y1 in persons:
+        for x0, y0, x1, y1 in masked:
             refined[y0:y1, x0:x1] = self.glass
         hidden = np.zeros(image.shape[:2], dtype=np.float32)
         for x0, y0, x1, y1 in texts:
@@ -69,7 +79,13 @@ class Refiner:
             if box[2] > box[0] and box[3] > box[1]:
                 self._paint_out(refined, hidden, box)
                 hidden[box[1] : box[3], box[0] : box[2]] = 0
-        return refined
+        return self._cropped(refined)
+
+    def _cropped(self, image: Picture) -> Picture:
+        if self.crop is None:
+            return image
+        x0, y0, x1, y1 = self.crop
+        return image[y0:y1, x0:x1]
 
     def _paint_out(self, image: Picture, hidden: np.ndarray[Any, Any], box: Box) -> None:
         """Fill a box of `image`, in place, from what lies around it and is not hidden itself."""

@@ -100,6 +100,14 @@ class TissueSettings(Settings):
         max_plain (`float`, defaults to 0.5): painted background. Slides stay below 0.1; title slides have 0.9.
         max_darkness (`float`, defaults to 0.75): 1 is black. Dense stain at high power reaches 0.52.
         title_plain (`float`, defaults to 0.75): painted background from which a frame is a title slide.
+        backend (`str`, defaults to `"colour"`): what says where in a tissue segment the slide lies: `"colour"`, its
+            colours, edges and movement, or `"yolo"`, a model with a class `tissue`; `recipes/tissue_detector` trains
+            one. Ultralytics and its models are AGPL-3.0.
+        weights (`str`, *optional*): the YOLO model, `.onnx` (holds no code) or `.pt`.
+        trust_weights (`bool`, defaults to `False`): open a `.pt` file, which can run any code.
+        crop (`bool`, defaults to `True`): cut clips down to the slide: side panels, toolbars and black bars go.
+        crop_margin (`int`, defaults to 0): pixels that are kept around the slide.
+        thumbnails (`bool`, defaults to `True`): mask minimaps and slide thumbnails that lie on the slide.
     """
 
     min_tissue: float = Field(default=0.02, ge=0, le=1)
@@ -107,13 +115,35 @@ class TissueSettings(Settings):
     max_plain: float = Field(default=0.5, ge=0, le=1)
     max_darkness: float = Field(default=0.75, ge=0, le=1)
     title_plain: float = Field(default=0.75, ge=0, le=1)
+    backend: Literal["colour", "yolo"] = "colour"
+    weights: str | None = None
+    trust_weights: bool = False
+    crop: bool = True
+    crop_margin: int = Field(default=0, ge=0)
+    thumbnails: bool = True
+
+    @model_validator(mode="after")
+    def _yolo_has_weights(self) -> "TissueSettings":
+        if self.backend == "yolo" and not self.weights:
+            raise ValueError("backend yolo needs weights: the path of a YOLO model, .onnx or .pt")
+        return self
 
 
 class PersonSettings(Settings):
     """How presenters are found and hidden.
 
     Args:
-        enabled (`bool`, defaults to `True`): look for faces at all.
+        enabled (`bool`, defaults to `True`): look for presenters at all.
+        backend (`str`, defaults to `"faces"`): CenterFace (MIT), which comes with the package, or `"yolo"`, a model
+            with a class `person`. Ultralytics and its models are AGPL-3.0.
+        weights (`str`, *optional*): the YOLO model, `.onnx` (holds no code) or `.pt`.
+        trust_weights (`bool`, defaults to `False`): open a `.pt` file, which can run any code.
+        min_score (`float`, defaults to 0.55): how sure a hit must be. Of 70 pictures of real tissue at four scales
+            none has a hit above 0.49; faces of 20 pixels and more, turned aside too, score 0.6 to 0.9.
+        interval (`float`, defaults to 2.0): seconds between two looks at whole frames. A presenter is followed in
+            all frames between them.
+        width (`int`, defaults to 960): frames are scaled down to this width for a look; at 960 of a 1280-pixel frame
+            insets from 120 pixels of height on are all found, smaller ones by the close look at foreign colours.
         min_face (`float`, defaults to 0.07): width of a full-screen presenter's face as a share of the frame's width;
             smaller hits in tissue are texture.
         min_edge (`float`, defaults to 8.0): grey levels by which an inset's four sides must stand out.
@@ -121,9 +151,21 @@ class PersonSettings(Settings):
     """
 
     enabled: bool = True
+    backend: Literal["faces", "yolo"] = "faces"
+    weights: str | None = None
+    trust_weights: bool = False
+    min_score: float = Field(default=0.55, ge=0.3, le=1)
+    interval: float = Field(default=2.0, gt=0)
+    width: int = Field(default=960, ge=160)
     min_face: float = Field(default=0.07, gt=0, le=1)
     min_edge: float = Field(default=8.0, gt=0)
     max_covered: float = Field(default=0.4, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _yolo_has_weights(self) -> "PersonSettings":
+        if self.backend == "yolo" and not self.weights:
+            raise ValueError("backend yolo needs weights: the path of a YOLO model, .onnx or .pt")
+        return self
 
 
 DoctrArchitecture = Literal[
@@ -216,12 +258,20 @@ class QualitySettings(Settings):
         min_motion (`float`, defaults to 0.2): mean change between frames in grey levels below which a clip counts as
             static. A still view that is spoken about is teaching, so a static clip is dropped only where there is a
             transcript and nobody speaks.
+        duplicate_bits (`int`, defaults to 8): bits of 64 in which the perceptual hashes of two frames that show the
+            same may differ. Of 70 pictures of 22 slides no two are nearer than 12; none of them moves more than 4
+            bits when it is halved, brightened and compressed. Clips of the development lecture differ by 10 or more
+            where they do not share a frame's view.
+        duplicate_share (`float`, defaults to 0.5): share of a clip's frames that must be shown in another clip too
+            for the two to be duplicates.
     """
 
     min_tissue: float = Field(default=0.02, ge=0, le=1)
     max_black: float = Field(default=0.9, ge=0, le=1)
     min_sharpness: float = Field(default=5.0, ge=0)
     min_motion: float = Field(default=0.2, ge=0)
+    duplicate_bits: int = Field(default=8, ge=0, le=16)
+    duplicate_share: float = Field(default=0.5, gt=0, le=1)
 
 
 class ClusterSettings(Settings):

@@ -110,25 +110,3 @@ def glass_colour(image: Picture) -> tuple[int, int, int] | None:
         glass[brightness >= np.quantile(brightness, 0.75)], axis=0
     )  # without pale, stained pixels
     return int(red), int(green), int(blue)
-
-
-def slide_box(share: np.ndarray[Any, Any], width: int, height: int) -> Box | None:
-    """The part of the frame that shows the slide: rows and columns of which most is stain or glass.
-
-    Args:
-        share (`np.ndarray`): float [h, w], how often each pixel of the scaled-down frames was stain or glass.
-        width, height (`int`): size of the full frame.
-    """
-    columns = np.flatnonzero(share.mean(axis=0) >= 0.5)
-    if not columns.size:
-        return None
-    rows = np.flatnonzero(share[:, columns[0] : columns[-1] + 1].mean(axis=1) >= 0.5)
-    if not rows.size:
-        return None
-    x, y = width / share.shape[1], height / share.shape[0]
-    return (
-        round(int(columns[0]) * x),
-        round(int(rows[0]) * y),
-        round((int(columns[-1]) + 1) * x),
-        round((int(rows[-1]) + 1) * y),
-    )

@@ -111,3 +111,4 @@ def test_a_dissolve_takes_the_place_of_the_cuts_a_detector_saw_in_it_and_a_jump_
     dissolve, jump, lone = Transition(100, 120, "dissolve"), Transition(301, 301, "jump"), Transition(400, 400, "jump")
     assert join_cuts([50, 110, 118, 300], [dissolve, jump, lone], 15) == [50, 100, 300, 400]
     assert join_cuts([50], [], 15) == [50]
+    assert join_cuts([], [Transition(14, 14, "jump")], 15) == []

@@ -206,7 +206,8 @@ def join_cuts(cuts: Sequence[int], transitions: Sequence[Transition], shortest: 
     """A detector's cuts and the transitions as one list of frames that start a shot.
 
     A dissolve counts once, where it begins, whatever the detector saw in it; a jump that the detector saw too, within
-    `shortest` frames, counts once, where the detector saw it. No jump starts a shot within `shortest` frames of the start.
+    `shortest` frames, counts once, where the detector saw it. No jump starts a shot within `shortest` frames of the
+    start.
     """
     soft = [transition for transition in transitions if transition.kind != "jump"]
     kept = [cut for cut in cuts if not any(t.first - shortest // 2 <= cut <= t.last + shortest // 2 for t in soft)]

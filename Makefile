@@ -24,5 +24,5 @@ bench: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[curate,judge,dev]'
+	$(BIN)/pip install --quiet --editable '.[curate,dev]'
 	touch $@

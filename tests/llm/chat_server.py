@@ -1,4 +1,4 @@
-"""A judge that really speaks HTTP and misbehaves as it is told to."""
+"""An OpenAI-compatible server that really speaks HTTP and misbehaves as it is told to."""
 
 import json
 import threading
@@ -36,7 +36,7 @@ def said(content: str | None, finish: str = "stop") -> Reply:
     return Reply(200, json.dumps(completion), {"Content-Type": "application/json"})
 
 
-class JudgeServer:
+class ChatServer:
     """Counts requests and answers them by `behave(request, number of this very request so far)`."""
 
     def __init__(self, behave: Callable[[dict[str, Any], int], Reply]) -> None:
@@ -65,9 +65,9 @@ class JudgeServer:
 
 
 @contextmanager
-def serve(behave: Callable[[dict[str, Any], int], Reply]) -> Iterator[JudgeServer]:
+def serve(behave: Callable[[dict[str, Any], int], Reply]) -> Iterator[ChatServer]:
     """Run a server for the time of the block."""
-    server = JudgeServer(behave)
+    server = ChatServer(behave)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from videopath_hf.errors import UserError
-from videopath_hf.evaluation.log import AppendLog
+from videopath_hf.llm.log import AppendLog
 from videopath_hf.records import Score
 
 

@@ -17,8 +17,8 @@ from videopath_hf.records import Score
 
 
 class JudgeSettings(ServerSettings):
-    """Which judge, and how it is asked: the fields of `ServerSettings`, with `base_url` and `model` from the environment
-    variables `VIDEOPATH_JUDGE_BASE_URL` and `VIDEOPATH_JUDGE_MODEL` if omitted.
+    """Which judge, and how it is asked: the fields of `ServerSettings`, with `base_url` and `model` from the
+    environment variables `VIDEOPATH_JUDGE_BASE_URL` and `VIDEOPATH_JUDGE_MODEL` if omitted.
 
     Args:
         api_key_env (`str`, defaults to `"VIDEOPATH_JUDGE_API_KEY"`): environment variable that holds the key; a

@@ -94,6 +94,11 @@ class LoggedChat:
                 self._known[key] = entry
             return self._known[key]
 
+    @property
+    def replies(self) -> list[LoggedReply]:
+        """All replies kept so far, those of earlier runs included."""
+        return list(self._known.values())
+
     async def __aenter__(self) -> "LoggedChat":
         await self._client.__aenter__()
         return self

@@ -13,6 +13,14 @@ from videopath_hf.files import read_records
 EntryT = TypeVar("EntryT", bound=BaseModel)
 
 
+def read_log(path: Path, cls: type[EntryT]) -> list[EntryT]:
+    """The records of a log that may be written to at this moment, without a last line that is not whole yet."""
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")[:-1]
+    return [cls.model_validate_json(line) for line in lines if line.strip()]
+
+
 class AppendLog(Generic[EntryT]):
     """Records in a JSONL file that only grows; a last line that a kill cut off is dropped when it is opened.
 

@@ -3,15 +3,26 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from videopath_hf.llm.chat import LoggedChat, LoggedReply
+from videopath_hf.llm.chat import LoggedReply
 from videopath_hf.llm.completion import one_line
+from videopath_hf.llm.settings import ServerSettings
 
 ReplyT = TypeVar("ReplyT", bound=BaseModel)
 _FENCED = re.compile(r"\A\s*```\w*\s*\n(?P<inner>.*?)\n?```\s*\Z", re.DOTALL)
+
+
+class Chat(Protocol):
+    """Who is asked: a `LoggedChat`, or the `DryChat` of an estimate."""
+
+    settings: ServerSettings
+
+    async def ask(self, request: dict[str, Any], about: Mapping[str, str]) -> LoggedReply:
+        """The reply to a request; see `LoggedChat.ask`."""
+        ...
 
 
 class UnusableReplyError(Exception):
@@ -54,7 +65,7 @@ def read_reply(reply: LoggedReply, cls: type[ReplyT], check: Callable[[ReplyT], 
 
 
 async def ask_for(
-    chat: LoggedChat,
+    chat: Chat,
     messages: list[dict[str, Any]],
     cls: type[ReplyT],
     about: Mapping[str, str],
@@ -83,7 +94,7 @@ async def ask_for(
             "and with nothing around it.",
         },
     ]
-    mended = await chat.ask(chat.settings.chat_request(mending, form), {**about, "turn": "repair"})
+    mended = await chat.ask(chat.settings.chat_request(mending, form), {**about, "repair": "1"})
     try:
         return read_reply(mended, cls, check)
     except UnusableReplyError as error:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -64,7 +64,6 @@ class _Outcome:
     written: WrittenClip | None = None
     reject: Reject | None = None
     answered: bool = True
-    figures: dict[str, float] = field(default_factory=dict)
 
 
 def prompt_hash(settings: InstructSettings) -> str:

@@ -96,7 +96,9 @@ def test_refused_for_ever_stops_the_run_with_one_sentence() -> None:
 
 
 def test_failures_that_alternate_with_replies_do_not_stop_the_run() -> None:
-    with serve(lambda request, _: Reply(500, "x") if int(request["messages"][0]["content"][8:]) % 2 else said("y")) as s:
+    with serve(
+        lambda request, _: Reply(500, "x") if int(request["messages"][0]["content"][8:]) % 2 else said("y")
+    ) as s:
         outcomes = ask(s, count=20, max_retries=0, max_failures=3, concurrency=1)
     assert sum(isinstance(outcome, NoReplyError) for outcome in outcomes) == 10
 

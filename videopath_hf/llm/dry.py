@@ -37,24 +37,27 @@ class DryChat:
         self.settings = settings
         self._known = {entry.key: entry for entry in read_log(log, LoggedReply)}
         self._stand_ins = stand_ins
-        self._requests = self._answered = self._tokens_in = 0
+        self._answered: set[str] = set()
+        self._counted: set[str] = set()
+        self._tokens_in = 0
 
     async def ask(self, request: dict[str, Any], about: Mapping[str, str]) -> LoggedReply:
         """The reply of the log, or a made-up one that is counted."""
         key = request_key(self.settings, request)
         if key in self._known:
-            self._answered += 1
+            self._answered.add(key)
             return self._known[key]
-        self._requests += 1
-        self._tokens_in += estimate_tokens(request, self.settings)
+        if key not in self._counted:  # of equal requests one is sent
+            self._counted.add(key)
+            self._tokens_in += estimate_tokens(request, self.settings)
         return LoggedReply(key=key, model=self.settings.model, text=json.dumps(self._stand_ins[about["turn"]]))
 
     def estimate(self) -> Estimate:
         """The sum of all that was asked."""
-        tokens_out = self._requests * self.settings.max_tokens
+        tokens_out = len(self._counted) * self.settings.max_tokens
         return Estimate(
-            requests=self._requests,
-            answered_before=self._answered,
+            requests=len(self._counted),
+            answered_before=len(self._answered),
             tokens_in=self._tokens_in,
             tokens_out=tokens_out,
             cost=self.settings.price(self._tokens_in, tokens_out),

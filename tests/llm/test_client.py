@@ -1,6 +1,7 @@
 import asyncio
 import time
 from email.utils import formatdate
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -187,3 +188,24 @@ def test_address_and_model_come_from_the_environment(monkeypatch: pytest.MonkeyP
         load_settings(ServerSettings, base_url="localhost:1", model="m")
     with pytest.raises(UserError, match="budget needs price_input and price_output"):
         load_settings(ServerSettings, budget=3)
+
+
+def test_proxies_of_the_environment_are_used_and_passwords_of_netrc_are_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with serve(lambda request, _: said("x")) as server:
+        ask(server)
+        assert "authorization" not in server.headers[0]
+        monkeypatch.setenv("http_proxy", server.url.removesuffix("/v1"))
+        with serve(lambda request, _: said("never asked")) as behind:
+            (reply,) = ask(behind)
+            assert behind.requests == []
+            monkeypatch.setenv("no_proxy", "127.0.0.1")
+            (direct,) = ask(behind)
+    assert isinstance(reply, ChatReply)
+    assert isinstance(direct, ChatReply)
+    assert (reply.text, direct.text) == ("x", "never asked")

@@ -61,7 +61,7 @@ def as_json(clip: ClipRecord, words: list[Words]) -> str:
         "clip": {"start": round(clip.start, 2), "end": round(clip.end, 2)},
         "words": passages,
     }
-    return json.dumps(material, ensure_ascii=False, indent=1)
+    return json.dumps(material, ensure_ascii=False)
 
 
 def user_message(curated: Path, clip: ClipRecord, text: str, settings: InstructSettings) -> dict[str, Any]:

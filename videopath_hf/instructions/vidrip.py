@@ -130,7 +130,7 @@ class VidripRoute:
     async def _check(self, chat: Chat, clip: ClipRecord, words: list[Words], statements: list[str]) -> list[Verdict]:
         source = json.loads(as_json(clip, words))["words"]
         numbered = [{"number": number, "statement": text} for number, text in enumerate(statements, start=1)]
-        material = json.dumps({"words": source, "statements": numbered}, ensure_ascii=False, indent=1)
+        material = json.dumps({"words": source, "statements": numbered}, ensure_ascii=False)
         variables = {"statements": material, "media": "nothing"}
         messages = [
             {"role": "system", "content": self.prompts.render("check_system", variables)},

@@ -11,6 +11,8 @@ import json
 import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from videopath_hf.errors import UserError
 from videopath_hf.llm.budget import Budget
@@ -177,7 +179,7 @@ class ChatClient:
             headers=headers,
             timeout=aiohttp.ClientTimeout(total=self.settings.timeout),
             connector=aiohttp.TCPConnector(limit=self.settings.concurrency),
-            trust_env=True,  # HTTPS_PROXY and the like
+            proxy=_proxy(self.settings.base_url),  # not trust_env: it would also send what a .netrc holds
         )
         return self
 
@@ -186,3 +188,9 @@ class ChatClient:
     ) -> None:
         if self._session is not None:
             await self._session.close()
+
+
+def _proxy(base_url: str) -> str | None:
+    """The proxy that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name for this address, if any."""
+    address = urlsplit(base_url)
+    return None if proxy_bypass(address.hostname or "") else getproxies().get(address.scheme)

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -29,6 +30,7 @@ class UnusableReplyError(Exception):
     """A reply is not of the form that was asked for, mended or not; the message says in what way."""
 
 
+@cache
 def response_format(cls: type[BaseModel], name: str) -> dict[str, Any]:
     """The `response_format` of a request that asks for a `cls`."""
     return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": cls.model_json_schema()}}

@@ -21,6 +21,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/decode.py
 	$(BIN)/python benchmarks/inference.py
+	$(BIN)/python benchmarks/instruct.py
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -48,7 +48,7 @@ def streamed(content: str, pieces: int = 5, **values: Any) -> Reply:
     ]
     chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
     chunks.append({"choices": [], "usage": {"prompt_tokens": 90, "completion_tokens": 10, "total_tokens": 100}})
-    text = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
+    text = "".join(f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
     body = tuple(text[start : start + 100] for start in range(0, len(text), 100))
     return Reply(200, body, {"Content-Type": "text/event-stream"}, **values)
 

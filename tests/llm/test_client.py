@@ -71,9 +71,10 @@ def test_a_longer_wait_than_allowed_is_not_waited_for() -> None:
 
 
 def test_a_server_that_streams_although_not_asked_to_is_understood() -> None:
-    with serve(lambda request, _: streamed("Brown pigment — in macrophages.", pause=0.001)) as server:
+    words = "Brown pigment — in\u2028macrophages."
+    with serve(lambda request, _: streamed(words, pause=0.001)) as server:
         (reply,) = ask(server)
-    assert reply == ChatReply("Brown pigment — in macrophages.", None, "stop", 90, 10)
+    assert reply == ChatReply(words, None, "stop", 90, 10)
     assert "stream" not in server.requests[0]
 
 
@@ -128,6 +129,7 @@ def test_what_every_request_would_meet_stops_the_run_at_once(reply: Reply, sente
         (Reply(400, '{"error": {"message": "bad\\nschema"}}', JSON), "the server answered 400: bad schema"),
         (Reply(302, "", {"Location": "http://127.0.0.1:9/"}), "the server answered 302"),
         (Reply(200, "", JSON), "the server's answer is not a chat completion: it is empty"),
+        (Reply(200, "[" * 100_000, JSON), "not a chat completion: [[["),
         (Reply(200, "[1]", JSON), "the server's answer is not a chat completion: [1]"),
         (Reply(200, '{"error": {"message": "overloaded"}}', JSON), "not a chat completion: overloaded"),
     ],
@@ -156,6 +158,13 @@ def test_an_answer_without_words_says_why(message: Any, finish: str, fault: str)
         (reply,) = ask(server)
     assert isinstance(reply, ChatReply)
     assert reply.fault == fault
+
+
+def test_half_a_character_does_not_stop_the_log() -> None:
+    with serve(lambda request, _: Reply(200, r'{"choices": [{"message": {"content": "a\ud800b"}}]}', JSON)) as server:
+        (reply,) = ask(server)
+    assert isinstance(reply, ChatReply)
+    assert reply.text == "a?b"
 
 
 def test_content_in_parts_is_joined() -> None:

@@ -52,6 +52,8 @@ def test_servers_that_know_no_schema_are_asked_without_one(structured: str, form
         ('{"description": "x", "quality": NaN}', "quality"),
         ('{"description": "x", "quality": 3, "more": 1}', "more: Extra inputs are not permitted"),
         ("[]", "the reply: Input should be"),
+        ("[" * 100_000, "the reply is not JSON"),
+        (r'{"description": "x\ud800", "quality": 3}', "the reply is not JSON"),
         ("", "the reply is empty"),
         (None, "the reply is empty"),
     ],

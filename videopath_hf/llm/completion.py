@@ -34,7 +34,7 @@ def parse_completion(body: str, content_type: str = "") -> ChatReply:
         return _reply(_join(_events(body)))
     try:
         data = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise NotACompletionError(one_line(body) or "it is empty") from None
     return _reply(data)
 
@@ -43,7 +43,7 @@ def error_of(body: str) -> tuple[str | None, str]:
     """Code and message of an error body, as far as it has them."""
     try:
         data = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None, one_line(body)
     error = data.get("error", data) if isinstance(data, dict) else data
     if isinstance(error, dict):
@@ -55,7 +55,7 @@ def error_of(body: str) -> tuple[str | None, str]:
 
 def one_line(value: object) -> str:
     """A value for the end of a message: on one line, at most 200 characters."""
-    return " ".join(str(value).split())[:200]
+    return " ".join(_whole(str(value)).split())[:200]
 
 
 def _reply(data: Any) -> ChatReply:
@@ -83,12 +83,17 @@ def _reply(data: Any) -> ChatReply:
 
 def _text(content: Any) -> str:
     if isinstance(content, list):
-        return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
-    return "" if content is None else str(content)
+        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+    return "" if content is None else _whole(str(content))
+
+
+def _whole(text: str) -> str:
+    """Text that can be written to a file: an escape in JSON may hold half a character."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _events(body: str) -> Iterator[dict[str, Any]]:
-    for line in body.splitlines():
+    for line in body.split("\n"):  # not splitlines: words may hold further separators of lines
         name, _, value = line.partition(":")
         value = value.strip()
         if name != "data" or not value:
@@ -98,7 +103,7 @@ def _events(body: str) -> Iterator[dict[str, Any]]:
             return
         try:
             event = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise CutStreamError from None
         if not isinstance(event, dict):
             raise NotACompletionError(one_line(event))

@@ -1,6 +1,5 @@
 """Replies of a fixed form: a JSON schema is sent along, the reply is validated, and a bad one may be mended once."""
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -53,14 +52,16 @@ def read_reply(reply: LoggedReply, cls: type[ReplyT], check: Callable[[ReplyT], 
     if not text.strip():
         raise UnusableReplyError("the reply is empty")
     try:
-        value = cls.model_validate(json.loads(text))
+        value = cls.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
+        if first["type"] == "json_invalid":
+            cut = (
+                "the reply was cut off at its longest length" if reply.finish == "length" else "the reply is not JSON"
+            )
+            raise UnusableReplyError(f"{cut}: {one_line(text)[:80]}") from None
         field = ".".join(str(part) for part in first["loc"]) or "the reply"
         raise UnusableReplyError(f"{field}: {one_line(first['msg'])}") from None
-    except ValueError:
-        cut = "the reply was cut off at its longest length" if reply.finish == "length" else "the reply is not JSON"
-        raise UnusableReplyError(f"{cut}: {one_line(text)[:80]}") from None
     if check is not None and (fault := check(value)) is not None:
         raise UnusableReplyError(fault)
     return value

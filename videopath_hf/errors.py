@@ -21,6 +21,10 @@ class MissingExtraError(UserError):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs `{package}`, which is not installed: pip install 'videopath-hf[{extra}]'")
+        self._given = (package, extra, purpose)
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        return type(self), self._given  # it may come out of a worker process
 
 
 class TooManyRejectsError(UserError):

@@ -1,7 +1,7 @@
 """Progress on stderr: a bar in a terminal, nothing in a pipe; notes always."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,9 +19,20 @@ def console() -> "Console":
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+_listeners: list[Callable[[str], None]] = []
+
+
+def send_notes_to(listener: Callable[[str], None]) -> None:
+    """In a worker process: hand notes over instead of printing them beside those of the others."""
+    _listeners[:] = [listener]
+
+
 def note(message: str) -> None:
     """Say one thing to the user on stderr."""
-    console().print(message, markup=False)
+    if _listeners:
+        _listeners[0](message)
+    else:
+        console().print(message, markup=False)
 
 
 def track(items: Iterable[T], description: str, total: float | None = None) -> Iterator[T]:

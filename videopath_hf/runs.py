@@ -14,10 +14,14 @@ from videopath_hf.files import read_json, write_json
 
 
 @contextmanager
-def claim_output(out: str | Path, key: str, what: str) -> Iterator[Path]:
+def claim_output(
+    out: str | Path, key: str, what: str, same: Callable[[str, str], bool] | None = None
+) -> Iterator[Path]:
     """Create `out` for the work that `key` (a hash of inputs and configuration) stands for, and hold it.
 
-    A folder that holds the same work is continued; a folder of anything else is refused, never mixed.
+    A folder that holds the same work is continued; a folder of anything else is refused, never mixed. Work whose
+    finished parts have keys of their own may be continued under another key: `same`, given the folder's key and the
+    new one, says so, and the folder is the new one's from then on.
 
     Raises:
         UserError: the folder cannot be written, is held by a running process, holds other files, or holds
@@ -29,7 +33,7 @@ def claim_output(out: str | Path, key: str, what: str) -> Iterator[Path]:
     lock = FileLock(out / ".lock", timeout=0)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        _check_claim(out, claim)
+        _check_claim(out, claim, same)
         lock.acquire()
     except Timeout:
         raise UserError(f"output folder {out} is in use by another run; wait for it or give another --out") from None
@@ -38,24 +42,44 @@ def claim_output(out: str | Path, key: str, what: str) -> Iterator[Path]:
     except OSError as error:
         raise UserError(f"output folder {out} cannot be written ({error.strerror}); give another with --out") from None
     try:
-        _check_claim(out, claim)  # again: another run may have claimed it in between
-        if not (out / ".claim.json").exists():
+        _check_claim(out, claim, same)  # again: another run may have claimed it in between
+        if not (out / ".claim.json").exists() or read_json(out / ".claim.json") != claim:
             write_json(out / ".claim.json", claim)
         yield out
+    except UserError:
+        if created and all(path.name.startswith(".") for path in out.iterdir()):
+            shutil.rmtree(out)  # a mistake of the user's, found before anything was made
+        raise
     finally:
         lock.release()
-        if created and all(path.name in (".lock", ".claim.json") for path in out.iterdir()):
+        if created and out.is_dir() and all(path.name in (".lock", ".claim.json") for path in out.iterdir()):
             shutil.rmtree(out)  # the run failed before it made anything
 
 
-def _check_claim(out: Path, claim: dict[str, str]) -> None:
+def check_output(out: str | Path, key: str, what: str, same: Callable[[str, str], bool] | None = None) -> None:
+    """Refuse a folder that `claim_output` would refuse as another's, without making or changing anything.
+
+    Raises:
+        UserError: the folder holds other files, or the output of another configuration.
+    """
+    out = Path(out)
+    if out.is_dir():
+        _check_claim(out, {"what": what, "key": key}, same)
+    elif out.exists():
+        raise UserError(f"output {out} is or lies below a file; give a folder with --out")
+
+
+def _check_claim(out: Path, claim: dict[str, str], same: Callable[[str, str], bool] | None) -> None:
     path = out / ".claim.json"
     if not path.exists():
         if any(not entry.name.startswith(".") for entry in out.iterdir()):
             raise UserError(
                 f"output folder {out} holds files that are not of a {claim['what']} run; give an empty one with --out"
             )
-    elif (seen := read_json(path)) != claim:
+        return
+    seen = read_json(path)
+    continued = same is not None and seen.get("what") == claim["what"] and same(str(seen.get("key")), claim["key"])
+    if seen != claim and not continued:
         raise UserError(
             f"output folder {out} holds a {seen.get('what')} run of another input or configuration "
             f"({seen.get('key')}, this one is {claim['key']}); give another folder with --out or delete it"
@@ -79,8 +103,14 @@ class Steps:
         if path.exists() and (done := read_json(path))["key"] == key:
             self.seconds[name] = done["seconds"]
             return done["result"]
+        # Work replaces files: from here on what is on disk is no longer what the old key stands for.
+        path.unlink(missing_ok=True)
         start = time.perf_counter()
         result = work()
         self.seconds[name] = round(time.perf_counter() - start, 3)
         write_json(path, {"key": key, "seconds": self.seconds[name], "result": result})
         return result
+
+    def forget(self, name: str) -> None:
+        """Have a step done again: what it made is gone."""
+        (self.folder / f"{name}.json").unlink(missing_ok=True)

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,34 @@ def test_wrong_inputs_are_one_clear_sentence(tmp_path: Path) -> None:
         find_lectures([tmp_path / "absent.mp4"], tmp_path / "out")
     with pytest.raises(UserError, match="holds no video file"):
         find_lectures([tmp_path], tmp_path / "out")
+
+
+def test_links_out_of_the_folder_or_to_nowhere_are_left_out_and_named(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    fill(tmp_path / "secret.mp4", folder / "a.mp4", tmp_path / "more" / "b.mp4")
+    (folder / "out.mp4").symlink_to(tmp_path / "secret.mp4")
+    (folder / "gone.mp4").symlink_to(tmp_path / "absent.mp4")
+    (folder / "inside.mp4").symlink_to(folder / "a.mp4")
+    (folder / "more").symlink_to(tmp_path / "more")
+    os.mkfifo(folder / "pipe.mp4")
+    notes: list[str] = []
+    found = find_lectures([folder], tmp_path / "out", notes)
+    assert [lecture.source for lecture in found] == ["a.mp4"]  # one file, one input
+    assert [(note.split()[0], "link" in note or "no regular file" in note) for note in notes] == [
+        ("gone.mp4", True), ("more", True), ("out.mp4", True), ("pipe.mp4", True),
+    ]  # fmt: skip
+    assert [x.source for x in find_lectures([folder / "out.mp4"], tmp_path / "out")] == ["out.mp4"]  # named: wanted
+
+
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(UserError, match="neither a file nor a folder"):
+        find_lectures([tmp_path / "pipe.mp4"], tmp_path / "out")
+
+
+def test_a_name_that_is_no_text_can_be_written_to_a_record(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/lect\xffure\n1.mp4"))
+    path.write_bytes(b"x")
+    (lecture,) = find_lectures([tmp_path], tmp_path / "out")
+    assert lecture.source.encode() == b"lect\\xffure\n1.mp4"
+    assert lecture.video_id == "lect_ure_1"

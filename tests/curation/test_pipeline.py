@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import shutil
@@ -11,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.curation.conftest import FakeReader, title
+from tests.curation.conftest import FakeReader, lecture_frames, title
 from videopath_hf.curation import pipeline
+from videopath_hf.curation.lecture import read_result
 from videopath_hf.curation.pipeline import curate
 from videopath_hf.curation.settings import CurateSettings
 from videopath_hf.errors import MissingExtraError, TooManyRejectsError, UserError
@@ -64,14 +66,17 @@ def test_a_lecture_becomes_clips_records_rejects_and_a_report(curated: Path, lec
     assert len(read_json(curated / "transcripts" / "two_cases.json")["sentences"]) == 5
     run = read_json(curated / "run.json")
     assert run["summary"]["clips"] == 4 and run["versions"]["av"]
-    assert set(run["summary"]["seconds"]) == {"probe", "transcribe", "segment", "read", "clip"}
+    assert list(run["blocks"]) == list(SHORT.blocks)
+    assert run["blocks"]["segment"]["seen"] == 4 and run["blocks"]["segment"]["rejected"] == 2
+    assert run["blocks"]["clip"]["kept"] == run["blocks"]["quality"]["kept"] == 4
+    assert run["blocks"]["probe"]["real_time_factor"] > 0 and run["peak_memory_mb"] > 50
     assert any("labels stay" in note for note in run["summary"]["notes"])
     assert (curated / "report.html").stat().st_size > 10_000
 
 
 def test_an_identical_run_does_nothing_again(curated: Path, lecture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {path: path.stat().st_mtime_ns for path in curated.rglob("*") if path.is_file() and path.name != ".lock"}
-    monkeypatch.setattr(pipeline, "_Run", None)  # nothing of a run may be needed
+    monkeypatch.setattr(pipeline, "_curate_all", None)  # nothing of a run may be needed
     summary = curate([lecture], curated, SHORT)
     assert summary.clips == 4 and summary.cases == {"two_cases/1": "Celiac disease", "two_cases/2": "Melanosis coli"}
     assert before == {path: path.stat().st_mtime_ns for path in before}
@@ -80,7 +85,7 @@ def test_an_identical_run_does_nothing_again(curated: Path, lecture: Path, monke
 def test_a_run_goes_on_where_it_was_interrupted_and_ends_the_same(
     curated: Path, lecture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import videopath_hf.curation.lecture as module
+    import videopath_hf.curation.blocks as module
 
     made: list[str] = []
     real = module.make_clip
@@ -91,9 +96,10 @@ def test_a_run_goes_on_where_it_was_interrupted_and_ends_the_same(
         made.append(plan.clip_id)
         return real(path, plan, *rest)
 
+    monkeypatch.setattr(module, "cpus", lambda: 1)  # one clip after the other
     monkeypatch.setattr(module, "make_clip", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        curate([lecture], tmp_path / "out", SHORT)
+        curate([lecture], tmp_path / "out", SHORT, workers=0)
     assert not (tmp_path / "out" / "clips.jsonl").exists()
 
     def noted(path: Path, plan: Any, *rest: Any) -> Any:
@@ -101,8 +107,8 @@ def test_a_run_goes_on_where_it_was_interrupted_and_ends_the_same(
         return real(path, plan, *rest)
 
     monkeypatch.setattr(module, "make_clip", noted)
-    monkeypatch.setattr(module, "look", None)  # finished steps are not done again
-    curate([lecture], tmp_path / "out", SHORT)
+    monkeypatch.setattr(module, "decode_pass", None)  # finished steps are not done again
+    curate([lecture], tmp_path / "out", SHORT, workers=0)
     assert made == [f"two_cases_c{number:05d}" for number in range(4)]
     assert digest(tmp_path / "out") == digest(curated)
 
@@ -136,9 +142,60 @@ def test_killed_at_any_moment_a_run_resumes_to_the_same_bytes(curated: Path, lec
     assert not [path for path in out.rglob(".*") if path.is_file() and path.name not in (".lock", ".claim.json")]
 
 
-def test_other_settings_on_the_same_folder_are_refused(curated: Path, lecture: Path) -> None:
+@pytest.mark.parametrize(
+    ("override", "again"),
+    [
+        ("quality.min_motion=0.1", set()),
+        ("clips.crf=30", {"clip"}),
+        ("screen_text.method=ns", {"read", "clip"}),
+        ("cases.cue_seconds=5", set()),
+        ("tissue.min_tissue=0.03", {"segment"}),
+        ("transcript.language=en", {"transcribe"}),
+    ],
+)
+def test_other_settings_do_again_only_what_depends_on_them(
+    curated: Path, lecture: Path, tmp_path: Path, override: str, again: set[str]
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(curated, out)
+    settings = load_settings(CurateSettings, overrides=["screen_text.backend=none", "clips.max_seconds=2", override])
+    curate([lecture], out, settings, workers=0)
+    result = read_result(out, "two_cases")
+    assert result is not None
+    assert {name for name, block in result.blocks.items() if block.worked} == again
+    curate([lecture], out, SHORT, workers=0)
+    assert digest(out) == digest(curated)
+
+
+def test_fewer_clips_leave_nothing_of_the_others(curated: Path, lecture: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(curated, out)
+    curate([lecture], out, FAST, workers=0)
+    assert sorted(path.stem for path in (out / "clips").iterdir()) == ["two_cases_c00000", "two_cases_c00001"]
+    curate([lecture], tmp_path / "fresh", FAST, workers=0)
+    assert digest(out) == digest(tmp_path / "fresh")
+
+
+def test_a_folder_of_other_lectures_is_refused(curated: Path, lecture_factory: Callable[..., Path]) -> None:
+    other = lecture_factory("other.mp4", iter([title("Welcome")] * 10))
+    before = digest(curated)
     with pytest.raises(UserError, match="another input or configuration"):
-        curate([lecture], curated, FAST)
+        curate([other], curated, SHORT)
+    assert digest(curated) == before
+
+
+def test_an_added_lecture_is_the_only_one_that_is_worked_on(
+    curated: Path, lecture: Path, lecture_factory: Callable[..., Path], tmp_path: Path
+) -> None:
+    other = lecture_factory("other.mp4", itertools.islice(lecture_frames(), 40))
+    out = tmp_path / "out"
+    shutil.copytree(curated, out)
+    made = {path: path.stat().st_mtime_ns for path in out.glob("clips/*")}
+    assert curate([lecture, other], out, SHORT, workers=0).videos == 2
+    assert made == {path: path.stat().st_mtime_ns for path in made}
+    assert len(list(out.glob("clips/*"))) == len(made) + 1
+    curate([lecture], out, SHORT, workers=0)  # and taken away again it leaves nothing behind
+    assert digest(out) == digest(curated)
 
 
 def test_a_broken_file_among_others_is_named_and_the_others_go_on(
@@ -241,7 +298,7 @@ def test_labels_are_read_removed_and_used_as_evidence(
     monkeypatch.setattr("videopath_hf.curation.ocr.make_reader", lambda settings: (reader, None))
     video = tmp_path / "bare.mp4"
     video.symlink_to(lecture)
-    curate([video], tmp_path / "out", CurateSettings())
+    curate([video], tmp_path / "out", CurateSettings(), workers=0)
     clips = read_records(tmp_path / "out" / "clips.jsonl", ClipRecord)
     assert {clip.diagnosis.value for clip in clips if clip.diagnosis} == {"Celiac disease"}
     assert all(clip.diagnosis and clip.diagnosis.source == "text" for clip in clips)
@@ -323,3 +380,26 @@ def test_nothing_of_the_machine_is_in_the_records(curated: Path, lecture: Path) 
     for name in ("clips.jsonl", "rejects.jsonl", "segments.jsonl", "run.json", "report.html"):
         assert str(lecture.parent) not in (curated / name).read_text(encoding="utf-8")
         assert os.sep + "tmp" + os.sep not in (curated / name).read_text(encoding="utf-8")
+
+
+def test_a_name_with_spaces_newlines_and_bytes_that_are_no_text_is_curated(lecture: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    name = os.fsdecode("Fälle 1\n2 é ".encode() + b"\xff.mp4")
+    shutil.copy(lecture, folder / name)
+    shutil.copy(lecture.with_suffix(".srt"), (folder / name).with_suffix(".srt"))
+    (folder / os.fsdecode(b"\xfe.mp4")).write_bytes(b"not a video")
+    summary = curate([folder], tmp_path / "out", FAST)
+    assert (summary.clips, summary.failed) == (2, 1)
+    assert {clip.source for clip in read_records(tmp_path / "out" / "clips.jsonl", ClipRecord)} == {
+        "Fälle 1\n2 é \\xff.mp4"
+    }
+
+
+def test_what_is_left_out_of_a_folder_is_written_out(lecture: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(lecture, folder / "a.mp4")
+    (folder / "link.mp4").symlink_to(lecture)
+    assert any("link.mp4 was left out" in text for text in curate([folder], tmp_path / "out", FAST).notes)
+    assert "link.mp4 was left out" in (tmp_path / "out" / "run.json").read_text()

@@ -100,16 +100,13 @@ def test_a_tower_with_a_class_token_and_a_tied_decoder_that_needs_more_rows(tmp_
     tokenizer.save_pretrained(tmp_path / "llama")
     for name in (file, file.with_name("tokenizer_config.json")):
         name.write_text(name.read_text().replace("<|video_pad|>", "<|other|>"))
-    out = assemble_model(
-        tmp_path / "dino",
-        tmp_path / "llama",
-        tmp_path / "out",
-        vision_feature_layer=2,
-        vision_feature_select_strategy="default",
-    )
-    model, processor = load_model(out)
+    parts = (tmp_path / "dino", tmp_path / "llama")
+    choices = {"vision_feature_layer": 2, "vision_feature_select_strategy": "default"}
+    model, processor = load_model(assemble_model(*parts, tmp_path / "out", **choices))
     assert model.config.text_config.vocab_size == len(processor.tokenizer) == len(tokenizer) + 1
     assert model.lm_head.weight is model.get_input_embeddings().weight
+    again, _ = load_model(assemble_model(*parts, tmp_path / "again", **choices))
+    assert torch.equal(model.lm_head.weight, again.lm_head.weight)  # the row that was added, too
     assert answer_is_finite(model, processor)
 
 

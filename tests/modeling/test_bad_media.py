@@ -21,6 +21,7 @@ from tests.video.conftest import (  # noqa: F401
     sound_only,
     turned_clip,
     uneven_clip,
+    without_frames,
 )
 from videopath_hf.video.container import VideoError
 
@@ -103,6 +104,8 @@ def test_a_video_without_frames_is_refused(loaded: Loaded, tmp_path: Path) -> No
         container.start_encoding()
     with pytest.raises(VideoError, match=r"none.mkv is not a video or is cut off before its index"):
         video_of(loaded[1], str(tmp_path / "none.mkv"))
+    with pytest.raises(VideoError, match=r"aborted.mp4 holds a video stream without a single frame$"):
+        video_of(loaded[1], str(without_frames(tmp_path / "aborted.mp4")))
     with pytest.raises(ValueError, match="has no frame"):
         video_of(loaded[1], np.zeros((0, 8, 8, 3), np.uint8))
 

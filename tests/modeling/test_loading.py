@@ -1,5 +1,9 @@
+import importlib.util
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -199,3 +203,56 @@ def test_an_empty_folder_and_a_broken_file_are_one_sentence(tmp_path: Path, copi
 def test_an_unknown_type_of_numbers_is_refused(checkpoint: Path) -> None:
     with pytest.raises(UserError, match="float64"):
         load_model(checkpoint, dtype="float64")
+
+
+@pytest.mark.parametrize("chosen", ["eager", {"vision_config": "eager", "text_config": "sdpa"}])
+def test_attention_is_passed_on(checkpoint: Path, chosen: Any) -> None:
+    model, _ = load_model(checkpoint, attn_implementation=chosen)
+    named = {"vision_config": chosen, "text_config": chosen} if isinstance(chosen, str) else chosen
+    assert {part: getattr(model.config, part)._attn_implementation for part in named} == named
+
+
+def test_a_device_map_decides_instead_of_the_device(checkpoint: Path) -> None:
+    model, _ = load_model(checkpoint, device="cpu", device_map={"": "meta"})
+    assert model.device.type == "meta" and not model.training
+
+
+def test_attention_that_is_not_there_is_one_sentence(checkpoint: Path) -> None:
+    for chosen in ("flash_attention_9", {"text_config": "flash_attention_9"}):
+        with pytest.raises(CheckpointError, match=r"cannot be opened: .*flash_attention_9") as caught:
+            load_model(checkpoint, attn_implementation=chosen)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_folder_has_no_revision(checkpoint: Path) -> None:
+    with pytest.raises(CheckpointError, match="only models of the Hub have revisions"):
+        load_model(checkpoint, revision="main")
+
+
+@pytest.mark.parametrize("layout", ["ours", "theirs"])
+def test_a_model_of_the_hub_opens_at_a_revision_and_knows_its_commit(
+    checkpoint: Path, reference: Path, tmp_path: Path, layout: str
+) -> None:
+    commit = "0123456789abcdef" * 2 + "01234567"
+    stored = tmp_path / "hub" / "models--somebody--model"
+    shutil.copytree(checkpoint if layout == "ours" else reference, stored / "snapshots" / commit)
+    (stored / "refs").mkdir()
+    (stored / "refs" / "v1").write_text(commit)
+    code = (
+        "from videopath_hf.modeling.loading import CheckpointError, load_model\n"
+        "print(load_model('somebody/model', revision='v1')[0].config._commit_hash)\n"
+        "try:\n    load_model('somebody/model', revision='v2')\n"
+        "except CheckpointError as error:\n    print(error)"
+    )
+    environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    found, refusal = done.stdout.splitlines()
+    assert found == commit
+    assert "no model of that id and revision 'v2' can be fetched" in refusal
+
+
+def test_fewer_bits_need_bitsandbytes(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="8-bit weights need `bitsandbytes`"):
+        load_model(checkpoint, bits=8)

@@ -1,3 +1,4 @@
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,52 @@ def test_an_answer_comes_piece_by_piece(loaded: Loaded, make_clip: Callable[...,
     pieces: list[str] = []
     reply = VideoSession(*loaded, [make_clip(6)]).ask("Describe it.", max_new_tokens=12, on_text=pieces.append)
     assert "".join(pieces).strip() == reply.text
+
+
+def test_a_stream_gives_the_pieces_and_then_the_whole_answer(loaded: Loaded, make_clip: Callable[..., Path]) -> None:
+    session = VideoSession(*loaded, [make_clip(6)])
+    options = {"max_new_tokens": 40, "repetition_penalty": 5.0}
+    expected = session.ask("Describe it.", **options)
+    pieces, stream = [], session.stream("Describe it.", **options)
+    with pytest.raises(StopIteration) as end:
+        while True:
+            pieces.append(next(stream))
+    assert len(pieces) > 1 and "".join(pieces).strip() == expected.text
+    assert end.value.value.tokens == expected.tokens
+
+
+def test_leaving_a_stream_stops_the_model_and_the_session_goes_on(
+    loaded: Loaded, make_clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = VideoSession(*loaded, [make_clip(6)])
+    expected = session.ask("What?", max_new_tokens=4).tokens
+    forward, steps = loaded[0].forward, []
+    monkeypatch.setattr(loaded[0], "forward", lambda *args, **kwargs: steps.append(1) or forward(*args, **kwargs))
+    stream = session.stream("Describe it.", max_new_tokens=4000, min_new_tokens=4000)
+    next(stream)
+    stream.close()
+    assert len(steps) < 4000
+    assert session.ask("What?", max_new_tokens=4).tokens == expected
+
+
+def test_an_error_comes_out_of_the_stream(loaded: Loaded, make_clip: Callable[..., Path]) -> None:
+    with pytest.raises(ValueError, match="holds the placeholder"):
+        list(VideoSession(*loaded, [make_clip(6)]).stream("<|image_pad|>?"))
+
+
+@pytest.mark.parametrize("position", ["grid", "frame", "one_token", "no_token"])
+def test_answers_are_those_of_asking_afresh_whatever_the_newline_tokens(
+    loaded: Loaded, make_clip: Callable[..., Path], position: str
+) -> None:
+    model, processor = (copy.deepcopy(part) for part in loaded)
+    model.config.video_newline_position = processor.video_newline_position = position
+    clip, image = make_clip(9), noise_frames(1, seed=3)[0]
+    session = VideoSession(model, processor, [clip, image])
+    prefix = session.prompt_ids("What?").count(processor.video_token_id)
+    assert prefix == 9 * 16 + {"grid": 36, "frame": 9, "one_token": 1, "no_token": 0}[position]
+    for question in QUESTIONS:
+        message = user(clip, image, question)
+        assert session.ask(question, max_new_tokens=8).tokens == afresh((model, processor), message)
 
 
 def test_black_pictures_take_as_many_tokens(loaded: Loaded, make_clip: Callable[..., Path]) -> None:

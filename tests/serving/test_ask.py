@@ -1,9 +1,11 @@
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -11,6 +13,7 @@ from tests.modeling.conftest import checkpoint, make_clip, noise_frames  # noqa:
 from videopath_hf import RESEARCH_NOTICE
 from videopath_hf.cli.main import app
 from videopath_hf.errors import UserError
+from videopath_hf.evaluation.answering import Answerer
 from videopath_hf.serving.ask import DEFAULT_QUESTION, NO_DIAGNOSIS
 
 Ask = Callable[..., str]
@@ -46,6 +49,25 @@ def test_the_json_tells_all_about_each_answer(ask: Ask, checkpoint: Path, make_c
     assert second["seconds"]["decode"] == second["seconds"]["vision"] == 0
 
 
+def test_device_and_precision_are_chosen_and_half_precision_is_used(
+    ask: Ask,
+    make_clip: Callable[..., Path],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = []
+
+    class Noting(Answerer):
+        def __init__(self, model: Any, *args: Any) -> None:
+            seen.append((model.device.type, model.dtype))
+            super().__init__(model, *args)
+
+    monkeypatch.setattr("videopath_hf.evaluation.answering.Answerer", Noting)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    ask(make_clip(6), "-q", "What?")
+    ask(make_clip(6), "-q", "What?", "--device", "cpu", "--dtype", "bfloat16")
+    assert seen == [("cpu", torch.float32), ("cpu", torch.bfloat16)]
+
+
 def test_frames_may_be_taken_by_the_second(ask: Ask, make_clip: Callable[..., Path]) -> None:  # noqa: F811
     (answer,) = json.loads(ask(make_clip(50), "-q", "What?", "--sampling", "fps", "--json"))["answers"]
     assert answer["frame_times"] == [0, 1, 2, 3, 4]
@@ -72,6 +94,17 @@ def test_images_and_videos_are_shown_together(ask: Ask, make_clip: Callable[...,
     assert len(answer["frame_times"]) == 6
 
 
+def test_fewer_bits_need_bitsandbytes(
+    ask: Ask,
+    make_clip: Callable[..., Path],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "bitsandbytes" else find(name))
+    with pytest.raises(UserError, match="4-bit weights need `bitsandbytes`"):
+        ask(make_clip(6), "--quantization", "4bit")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -80,6 +113,8 @@ def test_images_and_videos_are_shown_together(ask: Ask, make_clip: Callable[...,
         (["CLIP", "-q", " "], "a question is blank"),
         (["CLIP", "-q", "<|video_pad|>?"], "holds the placeholder"),
         (["CLIP", "--stream", "--json"], "give one of them"),
+        (["CLIP", "--device", "cuda:99"], "device is 'cuda:99', but torch finds"),
+        (["CLIP", "--revision", "main"], "only models of the Hub have revisions"),
         (["TEXT.png", "-q", "What?"], "TEXT.png cannot be read"),
         (["TEXT.mp4", "-q", "What?"], "TEXT.mp4 is not a video"),
     ],

@@ -104,3 +104,12 @@ def sound_only(tmp_path: Path) -> Path:
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def without_frames(path: Path) -> Path:
+    """What a recorder that was switched off at once leaves: the header of a video stream, and no frame."""
+    with av.open(str(path), "w", options={"movflags": "empty_moov+frag_keyframe"}) as container:
+        stream = container.add_stream("libx264", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        container.start_encoding()
+    return path

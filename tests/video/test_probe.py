@@ -2,8 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.video.conftest import without_frames
 from videopath_hf.errors import UserError
 from videopath_hf.samples import lecture_path
+from videopath_hf.video.decode import iter_frames, read_frames
 from videopath_hf.video.frame_index import frame_index
 from videopath_hf.video.probe import VideoError, probe
 
@@ -72,6 +74,14 @@ def test_probe_names_a_missing_file_and_a_folder(tmp_path: Path) -> None:
 def test_probe_refuses_sound_without_pictures(sound_only: Path) -> None:
     with pytest.raises(VideoError, match="has no video stream"):
         probe(sound_only)
+
+
+def test_every_reader_refuses_a_video_stream_without_frames(tmp_path: Path) -> None:
+    path = without_frames(tmp_path / "aborted.mp4")
+    for read in (probe, frame_index, lambda path: read_frames(path, [0]), lambda path: list(iter_frames(path))):
+        with pytest.raises(VideoError) as caught:
+            read(path)
+        assert str(caught.value) == f"{path} holds a video stream without a single frame"
 
 
 def test_probe_refuses_a_video_without_its_index(clip: Path, tmp_path: Path) -> None:

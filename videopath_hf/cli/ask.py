@@ -18,6 +18,27 @@ class Sampling(str, Enum):
     fps = "fps"
 
 
+class Dtype(str, Enum):
+    """Precision of the model."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+class Quantization(str, Enum):
+    """Size of the language model's weights."""
+
+    four = "4bit"
+    eight = "8bit"
+
+    @property
+    def bits(self) -> int:
+        """As a number."""
+        return int(self.value[0])
+
+
 def ask(
     media: Annotated[
         list[str], typer.Argument(metavar="MEDIA...", help="Video or image files or web addresses, all shown at once.")
@@ -32,6 +53,18 @@ def ask(
         Sampling, typer.Option(help="Frames evenly spaced (uniform), or one a second as long as they are few (fps).")
     ] = Sampling.uniform,
     max_new_tokens: Annotated[int, typer.Option(help="Longest answer, in tokens.", min=1)] = 1024,
+    device: Annotated[
+        str, typer.Option(help="Where the model runs: cpu, cuda, cuda:N, or auto for a GPU if there is one.")
+    ] = "auto",
+    dtype: Annotated[
+        Dtype, typer.Option(help="Its precision; auto is float32 on the CPU and bfloat16 on a GPU.")
+    ] = Dtype.auto,
+    quantization: Annotated[
+        Quantization | None, typer.Option(help="Fewer bits for the language model's weights (needs bitsandbytes).")
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="Branch, tag or commit of a Hub model; answers tell the commit.")
+    ] = None,
     stream: Annotated[bool, typer.Option("--stream", help="Print each answer while it is generated.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -52,6 +85,10 @@ def ask(
         frames=frames,
         sampling=sampling.value,
         max_new_tokens=max_new_tokens,
+        device=device,
+        dtype=dtype.value,
+        bits=quantization.bits if quantization else None,
+        revision=revision,
         printer=Printer() if stream else None,
     )
     if stream:

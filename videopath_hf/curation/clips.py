@@ -1,7 +1,7 @@
 """Clips: where a segment is cut, which words go with which clip, and the files of each."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -125,7 +125,13 @@ class ClipFiles(NamedTuple):
 
 
 def make_clip(
-    path: Path, plan: ClipPlan, refiner: Refiner, sentences: Sequence[Sentence], out: Path, settings: ClipSettings
+    path: Path,
+    plan: ClipPlan,
+    refiner: Refiner,
+    sentences: Sequence[Sentence],
+    out: Path,
+    settings: ClipSettings,
+    frames: Iterable[Picture] | None = None,
 ) -> ClipFiles:
     """Write a clip's video, contact sheets and keyframes below `out`.
 
@@ -133,6 +139,7 @@ def make_clip(
         path (`Path`): the lecture.
         refiner (`Refiner`): hides text and presenters of the clip's segment.
         sentences (`Sequence[Sentence]`): the whole transcript, for the share of the clip in which somebody speaks.
+        frames (`Iterable`, *optional*): the clip's pictures; decoded here if omitted.
     """
     count = plan.last - plan.first
     on_sheet, key = set(spread(count, settings.sheet_frames)), spread(count, settings.keyframes)
@@ -142,20 +149,23 @@ def make_clip(
     keyframes: list[Picture] = []
 
     def refined() -> Iterator[Picture]:
-        frames = iter_frames(path, settings.fps, plan.grid.time(plan.first), plan.segment.end)
-        for number, frame in enumerate(islice(frames, count)):
-            image = refiner.refine(plan.grid.time(plan.first + number), frame.image)
+        pictures = frames
+        if pictures is None:
+            decoded = iter_frames(path, settings.fps, plan.grid.time(plan.first), plan.segment.end)
+            pictures = (frame.image for frame in decoded)
+        for number, picture in enumerate(islice(pictures, count)):
+            image = refiner.refine(plan.grid.time(plan.first + number), picture)
             image = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
             meter.add(image)
             if number in on_sheet:
-                before.append(frame.image)
+                before.append(picture)
                 after.append(image)
             if number in key:
                 keyframes.append(image)
             yield image
 
     target = out / "clips" / f"{plan.clip_id}.mp4"
-    frames = write_clip(target, refined(), settings.fps, settings.crf)
+    written = write_clip(target, refined(), settings.fps, settings.crf)
     write_jpeg(out / "sheets" / f"{plan.clip_id}_before.jpg", contact_sheet(before), quality=82)
     write_jpeg(out / "sheets" / f"{plan.clip_id}_after.jpg", contact_sheet(after), quality=82)
     names = [f"keyframes/{plan.clip_id}_{number:02d}.jpg" for number in range(len(keyframes))]
@@ -165,7 +175,7 @@ def make_clip(
     texts = {id(text): text for time in times for text in refiner.active_texts(time)}
     persons = {id(person): person for time in times for person in refiner.active_persons(time)}
     return ClipFiles(
-        frames=frames,
+        frames=written,
         width=keyframes[0].shape[1],
         height=keyframes[0].shape[0],
         sha256=file_sha256(target),

@@ -1,266 +1,277 @@
-"""One lecture through all blocks, each step kept on disk so that it is done once."""
+"""One lecture through all blocks. What comes out is kept on disk, so that a run can be put together from lectures that
+were curated at different times, by different processes, on different machines."""
 
+import errno
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Protocol
+
+from filelock import FileLock, Timeout
+from pydantic import Field, ValidationError
 
 from videopath_hf import __version__
-from videopath_hf.curation.cases import Case, find_cases
-from videopath_hf.curation.clips import (
-    ClipFiles,
-    ClipPlan,
-    Grid,
-    assign_sentences,
-    clip_paths,
-    make_clip,
-    plan_clips,
-    segment_grid,
-    too_short,
-)
-from videopath_hf.curation.inputs import Lecture
-from videopath_hf.curation.look import look
-from videopath_hf.curation.ocr import TextReader
-from videopath_hf.curation.quality import fault
-from videopath_hf.curation.reading import SegmentReading, name_presenters, read_page, read_tissue
-from videopath_hf.curation.refine import Refiner, covered_share
-from videopath_hf.curation.segments import find_segments
+from videopath_hf.curation.inputs import Lecture, shown
 from videopath_hf.curation.settings import CurateSettings
-from videopath_hf.curation.transcript import Transcript, sidecars, transcribe
-from videopath_hf.files import content_hash, file_sha256
-from videopath_hf.progress import track
-from videopath_hf.records import Box, ClipRecord, PersonBox, Reject, RemovedText, Segment, Sentence
+from videopath_hf.curation.transcript import Transcript, sidecars
+from videopath_hf.errors import MissingExtraError, UserError
+from videopath_hf.files import content_hash, file_sha256, write_text
+from videopath_hf.records import ClipRecord, Record, Reject, Segment
 from videopath_hf.runs import Steps
-from videopath_hf.video.probe import VideoInfo, probe
 
-_REASONS = {
-    "title": "shows a title slide, no tissue",
-    "presenter": "shows the presenter, no tissue",
-    "other": "shows neither tissue nor a title slide nor a presenter",
-}
+DISK_TROUBLES = frozenset({errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EMFILE})
+"""System errors that are no video's fault: they end the run."""
+
+_WORK = ".work"
 
 
-class Curated(NamedTuple):
-    """What came out of one lecture."""
+class BlockStatistics(Record):
+    """What one block did with a lecture: what it was given, passed on and rejected, and the seconds its work took.
 
-    info: VideoInfo
-    transcript: Transcript
-    segments: list[Segment]
-    clips: list[ClipRecord]
-    rejects: list[Reject]
-    notes: list[str]
-    seconds: dict[str, float]
+    What was finished in an earlier run counts in `seconds` as it did then; `worked` is how many steps this run did.
+    Clips are made beside each other, so that their seconds can be more than the clock's.
+    """
+
+    seen: int
+    kept: int
+    rejected: int
+    seconds: float
+    worked: int
 
 
-class LectureRun:
-    """Curates one lecture into an output folder.
+class LectureResult(Record):
+    """What came out of one lecture, whichever way it ended.
 
     Args:
-        lecture (`Lecture`): the input.
-        out (`Path`): the run's output folder.
-        settings (`CurateSettings`): all settings.
-        reader (`TextReader`, *optional*): reads on-screen text; None where there is no OCR.
-        info (`VideoInfo`): what `probe_lecture` returned.
+        key (`str`): hash of the input, its subtitle files, the settings and the version; another key, another result.
+        info (`dict`, *optional*): what the probe found; None for a lecture that failed.
+        failed (`Reject`, *optional*): why the lecture could not be curated; no clip is kept then.
+        final (`bool`): whether a failed lecture would fail again: a crash or a hang is tried again by the next run.
+        sizes (`dict[str, int]`): bytes of every file of a clip, by path relative to the output folder.
+        peak_memory_mb (`float`): the most memory that the process which did the work ever held.
     """
 
-    def __init__(
-        self, lecture: Lecture, out: Path, settings: CurateSettings, reader: TextReader | None, info: VideoInfo
-    ) -> None:
-        self.lecture = lecture
-        self.out = out
-        self.settings = settings
-        self.reader = reader
-        self.info = info
-        self.steps = lecture_steps(lecture, out)
-        self.key = content_hash(__version__, lecture.sha256, settings, reader.name if reader else None)
-        self.rejects: list[Reject] = []
-
-    def run(self) -> Curated:
-        """Do every step that is not done yet.
-
-        Raises:
-            UserError: the transcript that was asked for is not there, or a part of the video does not decode.
-        """
-        transcript = self._transcribe()
-        segments, foreign = self._segment()
-        readings = {segment.index: self._read(segment, foreign.get(segment.index, [])) for segment in segments}
-        texts = [text for reading in readings.values() for text in reading.texts]
-        cases = find_cases(segments, transcript.sentences, texts, self.settings.cases)
-        kept = [(s, self._grid(s)) for s in segments if self._keep(s, readings[s.index])]
-        plans = plan_clips(self.lecture.video_id, kept, transcript.sentences, self.settings.clips)
-        spoken = assign_sentences(plans, transcript.sentences)
-        owner = {index: case for case in cases for index in case.segments}
-        clips: list[ClipRecord] = []
-        for plan, words in track(list(zip(plans, spoken, strict=True)), f"{self.lecture.source}: clips"):
-            if too_short(plan, self.settings.clips):
-                limit = self.settings.clips.min_seconds
-                self._reject(plan.start, plan.end, "clips", f"shorter than clips.min_seconds, {limit} s", {})
-                continue
-            made = self._make(plan, readings[plan.segment.index], transcript)
-            why = fault(made.quality, bool(transcript.sentences), self.settings.quality)
-            if why is not None:
-                self._reject(plan.start, plan.end, "quality", why, made.quality)
-            else:
-                clips.append(self._record(plan, made, words, owner[plan.segment.index]))
-        return Curated(
-            self.info, transcript, segments, clips, self.rejects, self._notes(transcript, clips), self._seconds()
-        )
-
-    def _transcribe(self) -> Transcript:
-        found = [(path.name, file_sha256(path)) for path in sidecars(self.lecture.path)]
-        result = self.steps.run(
-            "transcribe",
-            content_hash(__version__, self.lecture.sha256, self.settings.transcript, found),
-            lambda: transcribe(
-                self.lecture.path, self.lecture.video_id, self.info.has_audio, self.settings.transcript
-            ).model_dump(),
-        )
-        return Transcript.model_validate(result)
-
-    def _segment(self) -> tuple[list[Segment], dict[int, list[tuple[float, Box]]]]:
-        """All segments, and for tissue segments the times and boxes of what may be a presenter's inset."""
-
-        def work() -> dict[str, Any]:
-            seen = look(self.lecture.path, self.info, self.settings.segments)
-            segments = name_presenters(
-                self.lecture.path, find_segments(self.lecture.video_id, seen, self.settings), self.settings
-            )
-            times = [(float(seen.times[sample.frame]), sample.foreign) for sample in seen.samples]
-            foreign = {
-                segment.index: [(t, box) for t, boxes in times if segment.start <= t < segment.end for box in boxes]
-                for segment in segments
-                if segment.kind == "tissue"
-            }
-            return {
-                "segments": [segment.model_dump() for segment in segments],
-                "foreign": [[index, t, *box] for index, found in foreign.items() for t, box in found],
-            }
-
-        result = self.steps.run("segment", self.key, work)
-        foreign: dict[int, list[tuple[float, Box]]] = {}
-        for index, time, x0, y0, x1, y1 in result["foreign"]:
-            foreign.setdefault(index, []).append((time, (x0, y0, x1, y1)))
-        return [Segment.model_validate(segment) for segment in result["segments"]], foreign
-
-    def _grid(self, segment: Segment) -> Grid:
-        return segment_grid(segment, self.settings.clips.fps, self.info.fps)
-
-    def _read(self, segment: Segment, foreign: list[tuple[float, Box]]) -> SegmentReading:
-        def work() -> dict[str, Any]:
-            path = self.lecture.path
-            if segment.kind != "tissue":
-                return read_page(path, segment, self.reader, self.settings).model_dump()
-            grid = self._grid(segment)
-            return read_tissue(path, self.info, segment, grid, foreign, self.reader, self.settings).model_dump()
-
-        return SegmentReading.model_validate(self.steps.run(f"read_{segment.index:04d}", self.key, work))
-
-    def _keep(self, segment: Segment, reading: SegmentReading) -> bool:
-        """Whether a segment goes on to be cut into clips; a reject is noted for one that does not."""
-        if segment.kind != "tissue":
-            self._reject(segment.start, segment.end, "segments", _REASONS[segment.kind], segment.figures)
-            return False
-        covered = covered_share([person.box for person in reading.persons], (self.info.width, self.info.height))
-        if covered > self.settings.persons.max_covered:
-            figures = {**segment.figures, "covered": round(covered, 4)}
-            self._reject(
-                segment.start, segment.end, "persons", f"presenters cover {covered:.0%} of the frame", figures
-            )
-            return False
-        return True
-
-    def _make(self, plan: ClipPlan, reading: SegmentReading, transcript: Transcript) -> ClipFiles:
-        refiner = Refiner(reading.texts, reading.persons, reading.glass, self.settings.screen_text)
-        key = content_hash(self.key, list(plan), reading, transcript.sentences)
-        name = f"clip_{plan.clip_id}"
-        if not all(path.is_file() for path in clip_paths(plan, self.out, self.settings.clips)):
-            (self.steps.folder / f"{name}.json").unlink(missing_ok=True)  # somebody removed a file: make it again
-
-        def work() -> dict[str, Any]:
-            made = make_clip(
-                self.lecture.path, plan, refiner, transcript.sentences, self.out, self.settings.clips
-            )._asdict()
-            made["texts"] = [text.model_dump() for text in made["texts"]]
-            made["persons"] = [person.model_dump() for person in made["persons"]]
-            return made
-
-        done = self.steps.run(name, key, work)
-        texts = [RemovedText.model_validate(text) for text in done["texts"]]
-        persons = [PersonBox.model_validate(person) for person in done["persons"]]
-        box = tuple(done["tissue_box"]) if done["tissue_box"] else None
-        return ClipFiles(**{**done, "texts": texts, "persons": persons, "tissue_box": box})
-
-    def _record(self, plan: ClipPlan, made: ClipFiles, words: list[Sentence], case: Case) -> ClipRecord:
-        return ClipRecord(
-            clip_id=plan.clip_id,
-            video_id=self.lecture.video_id,
-            source=self.lecture.source,
-            start=plan.start,
-            end=plan.end,
-            fps=self.settings.clips.fps,
-            frames=made.frames,
-            width=made.width,
-            height=made.height,
-            clip=f"clips/{plan.clip_id}.mp4",
-            sha256=made.sha256,
-            transcript=words,
-            text=" ".join(sentence.text for sentence in words),
-            case=case.number,
-            organ=case.organ,
-            diagnosis=case.diagnosis,
-            tissue_box=made.tissue_box,
-            persons=made.persons,
-            removed_text=made.texts,
-            quality=made.quality,
-            keyframes=made.keyframes,
-        )
-
-    def _reject(self, start: float, end: float, step: str, reason: str, figures: dict[str, float]) -> None:
-        self.rejects.append(
-            Reject(
-                video_id=self.lecture.video_id,
-                source=self.lecture.source,
-                start=start,
-                end=end,
-                step=step,
-                reason=reason,
-                figures=figures,
-            )
-        )
-
-    def _notes(self, transcript: Transcript, clips: list[ClipRecord]) -> list[str]:
-        notes = [f"{self.lecture.source}: {note}" for note in transcript.notes]
-        silent = sorted({clip.case for clip in clips if clip.diagnosis is None and clip.case is not None})
-        if silent:
-            cases = ", ".join(map(str, silent))
-            notes.append(
-                f"{self.lecture.source}: no diagnosis is spoken or shown for case {cases}; its clips have none"
-            )
-        return notes
-
-    def _seconds(self) -> dict[str, float]:
-        """Seconds by block; what was done in an earlier run counts as it did then."""
-        seconds: dict[str, float] = {}
-        for name, value in self.steps.seconds.items():
-            block = name.split("_")[0]
-            seconds[block] = round(seconds.get(block, 0.0) + value, 3)
-        return seconds
+    video_id: str
+    source: str
+    sha256: str
+    key: str
+    info: dict[str, Any] | None = None
+    transcript: Transcript | None = None
+    segments: list[Segment] = Field(default_factory=list)
+    clips: list[ClipRecord] = Field(default_factory=list)
+    rejects: list[Reject] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
+    blocks: dict[str, BlockStatistics] = Field(default_factory=dict)
+    failed: Reject | None = None
+    final: bool = True
+    sizes: dict[str, int] = Field(default_factory=dict)
+    peak_memory_mb: float = 0.0
 
 
-def lecture_steps(lecture: Lecture, out: Path) -> Steps:
-    """Where the finished steps of a lecture are kept."""
-    return Steps(out / ".work" / lecture.video_id)
+class Listener(Protocol):
+    """Follows a lecture from outside."""
+
+    def step(self, name: str, watched: bool) -> None:
+        """A block begins; one that is `watched` beats at least every few seconds."""
+
+    def beat(self, done: int, total: int | None) -> None:
+        """So much of the block's work is done, of so much where that is known."""
+
+    def length(self, seconds: float) -> None:
+        """The lecture is this long, by its header."""
 
 
-def probe_lecture(lecture: Lecture, out: Path) -> tuple[VideoInfo, float]:
-    """Probe a lecture once; returns what was found and how many seconds it took.
+class Tools:
+    """What costs time to load and serves one lecture after the other: the reader of on-screen text."""
+
+    def __init__(self) -> None:
+        self._made: tuple[str, Any] | None = None
+
+    def reader(self, settings: CurateSettings) -> Any:
+        """The reader that the settings ask for, or None, and the sentence that says why there is none."""
+        from videopath_hf.curation import ocr
+
+        key = content_hash(settings.screen_text)
+        if self._made is None or self._made[0] != key:
+            self._made = (key, ocr.make_reader(settings.screen_text))
+        return self._made[1]
+
+
+def work_folder(out: Path, video_id: str) -> Path:
+    """Where the finished steps and the result of a lecture are kept."""
+    return out / _WORK / video_id
+
+
+def result_key(lecture: Lecture, settings: CurateSettings) -> str:
+    """What a lecture's result is keyed by. Limits of time and of failures are not part of it."""
+    beside = [(shown(path.name), file_sha256(path)) for path in sidecars(lecture.path)]
+    plain = settings.model_dump(mode="json", exclude={"probe", "max_failed_videos"})
+    return content_hash(__version__, lecture.video_id, lecture.source, lecture.sha256, beside, plain)
+
+
+def read_result(out: Path, video_id: str) -> LectureResult | None:
+    """The result that a lecture's folder holds; None where there is none that this version wrote."""
+    path = work_folder(out, video_id) / "result.json"
+    try:
+        return LectureResult.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def finished(lecture: Lecture, out: Path, settings: CurateSettings) -> LectureResult | None:
+    """The result of a lecture that needs no more work: same input, same settings, every file still there."""
+    result = read_result(out, lecture.video_id)
+    if result is None or not result.final or result.key != result_key(lecture, settings):
+        return None
+    for name, size in result.sizes.items():
+        if not (out / name).is_file() or (out / name).stat().st_size != size:
+            return None
+    return result
+
+
+def keep_result(out: Path, result: LectureResult) -> LectureResult:
+    """Write a lecture's result into its folder, and return it."""
+    write_text(work_folder(out, result.video_id) / "result.json", result.model_dump_json(indent=1) + "\n")
+    return result
+
+
+def failure(lecture: Lecture, settings: CurateSettings, step: str, reason: str, final: bool) -> LectureResult:
+    """The result of a lecture that could not be curated: quarantined, with the reason."""
+    reason = shown(reason.replace(str(lecture.path), lecture.source))  # records name no place on a machine
+    failed = Reject(video_id=lecture.video_id, source=lecture.source, start=0, end=0, step=step, reason=reason)
+    key = result_key(lecture, settings)
+    return LectureResult(
+        video_id=lecture.video_id, source=lecture.source, sha256=lecture.sha256, key=key, failed=failed, final=final
+    )
+
+
+def run_lecture(
+    lecture: Lecture, out: Path, settings: CurateSettings, tools: Tools, listener: Listener
+) -> LectureResult:
+    """Take a lecture through all blocks, in this very process, and keep the result.
+
+    A lecture that cannot be curated is no error: its result says why. What is finished is not done again.
 
     Raises:
-        VideoError: it is not a video that decodes.
+        MissingExtraError: a block needs what is not installed.
+        UserError: the settings name blocks that do not fit, or another process is at work on this lecture.
+        OSError: the output cannot be written.
     """
+    from videopath_hf.curation.block import load_blocks
 
-    def work() -> dict[str, Any]:
-        info = probe(lecture.path)
-        return {name: value for name, value in vars(info).items() if name != "path"}
+    folder = work_folder(out, lecture.video_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    blocks = load_blocks(settings.blocks)
+    at = _At(listener)
+    with ExitStack() as stack:
+        for block in blocks:
+            stack.callback(block.stop)
+        try:
+            stack.enter_context(FileLock(folder / ".lock", timeout=5))
+            return keep_result(out, _run_blocks(blocks, lecture, out, settings, tools, at))
+        except Timeout:
+            raise UserError(f"{lecture.source} is being curated by another process into {out}") from None
+        except MissingExtraError:
+            raise
+        except UserError as error:
+            return keep_result(out, failure(lecture, settings, at.name, str(error), final=True))
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in DISK_TROUBLES:
+                raise
+            traceback.print_exc()
+            reason = f"internal error, please report it: {type(error).__name__}: {' '.join(str(error).split())}"
+            return keep_result(out, failure(lecture, settings, at.name, reason, final=False))
 
-    steps = lecture_steps(lecture, out)
-    result = steps.run("probe", content_hash(__version__, lecture.sha256), work)
-    return VideoInfo(path=lecture.path, **result), steps.seconds["probe"]
+
+class _At:
+    """Passes steps and beats on, and remembers the step."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.name = "curate"
+
+    def step(self, block: Any) -> None:
+        if block.name != self.name:
+            self.name = block.name
+            self.listener.step(block.name, block.watched)
+
+
+def _run_blocks(
+    blocks: Sequence[Any], lecture: Lecture, out: Path, settings: CurateSettings, tools: Tools, at: _At
+) -> LectureResult:
+    from videopath_hf.curation.block import Count, LectureState, SegmentBlock
+
+    steps = Steps(work_folder(out, lecture.video_id))
+    state = LectureState(
+        lecture=lecture,
+        out=out,
+        settings=settings,
+        steps=steps,
+        get_reader=lambda: tools.reader(settings),
+        listener=at.listener,
+    )
+    spent: dict[str, float] = {}
+    counts: dict[str, Count] = {}
+
+    def timed(block: Any, work: Callable[[], Any]) -> Any:
+        at.step(block)
+        start = time.perf_counter()
+        done = work()
+        spent[block.name] = spent.get(block.name, 0.0) + time.perf_counter() - start
+        return done
+
+    for by_segment, group in groupby(blocks, key=lambda block: isinstance(block, SegmentBlock)):
+        members = list(group)
+        if by_segment:
+            for segment in state.segments:
+                for block in members:
+                    timed(block, partial(block.take, state, segment))
+        for block in members:
+            counts[block.name] = timed(block, partial(block.close if by_segment else block.run, state))
+    statistics = {
+        name: BlockStatistics(
+            **count._asdict(),
+            seconds=round(state.seconds.get(name, spent[name]), 3),
+            worked=state.worked.get(name, 0),
+        )
+        for name, count in counts.items()
+    }
+    return _result(state, statistics)
+
+
+def _result(state: Any, statistics: dict[str, BlockStatistics]) -> LectureResult:
+    lecture, out = state.lecture, state.out
+    names = [name for clip in state.clips for name in clip_files(clip)]
+    return LectureResult(
+        video_id=lecture.video_id,
+        source=lecture.source,
+        sha256=lecture.sha256,
+        key=result_key(lecture, state.settings),
+        info={name: value for name, value in vars(state.known_info()).items() if name != "path"},
+        transcript=state.known_transcript(),
+        segments=state.segments,
+        clips=state.clips,
+        rejects=sorted(state.rejects, key=lambda reject: (reject.start, reject.end, reject.step)),
+        notes=list(dict.fromkeys(state.notes)),
+        blocks=statistics,
+        sizes={name: (out / name).stat().st_size for name in names},
+        peak_memory_mb=peak_memory_mb(),
+    )
+
+
+def clip_files(clip: ClipRecord) -> list[str]:
+    """The files of a kept clip, relative to the output folder."""
+    sheets = [f"sheets/{clip.clip_id}_{side}.jpg" for side in ("before", "after")]
+    return [clip.clip, *sheets, *clip.keyframes]
+
+
+def peak_memory_mb() -> float:
+    """The most memory this process ever held, in millions of bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)

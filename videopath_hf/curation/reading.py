@@ -1,6 +1,6 @@
 """The pass over a segment at full resolution: its on-screen text, its presenters, the colour of its glass."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -39,10 +39,12 @@ def read_tissue(
     foreign: Sequence[tuple[float, Box]],
     reader: TextReader | None,
     settings: CurateSettings,
+    frames: Iterable[Picture] | None = None,
 ) -> SegmentReading:
     """Read a tissue segment on the very frames that its clips will hold.
 
     Args:
+        frames (`Iterable`, *optional*): the pictures of the grid; decoded here if omitted.
         foreign: times and boxes of colours, seen at low resolution, that are no slide's and may be a presenter.
         reader (`TextReader`, *optional*): none where no OCR is installed or wanted.
     """
@@ -51,15 +53,16 @@ def read_tissue(
     patches = find_patches(seen, (info.width, info.height), gap)
     scanner = TextScanner(reader, settings.screen_text) if reader is not None else None
     colours = []
-    frames = iter_frames(path, grid.fps, grid.start, segment.end)
-    for number, frame in enumerate(islice(frames, grid.frames)):
+    if frames is None:
+        frames = (frame.image for frame in iter_frames(path, grid.fps, grid.start, segment.end))
+    for number, image in enumerate(islice(frames, grid.frames)):
         time = grid.time(number)
         for patch in patches:
-            patch.add(time, frame.image)
+            patch.add(time, image)
         if scanner is not None:
-            scanner.add(time, frame.image)
+            scanner.add(time, image)
         if number % max(1, grid.frames // _GLASS_SAMPLES) == 0:
-            colours.append(glass_colour(frame.image[::4, ::4]))
+            colours.append(glass_colour(image[::4, ::4]))
     glass = [colour for colour in colours if colour is not None]
     red, green, blue = np.median(glass, axis=0).astype(int).tolist() if glass else _GLASS
     persons = [person for patch in patches for person in patch.insets(1 / grid.fps, segment.end, settings.persons)]

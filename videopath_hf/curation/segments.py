@@ -13,6 +13,7 @@ from videopath_hf.records import Segment, SegmentKind
 
 _MIN_RUN = 1.5  # seconds another kind must last inside a shot to become a segment of its own
 _AROUND = 1.0  # seconds before and after a bound to which a dissolve is followed
+_SHORTEST = 0.001  # seconds from frame to frame; damaged files may say 0
 _DISSOLVE = 0.4  # share of a bound's frame-to-frame change that still belongs to its dissolve
 
 
@@ -36,17 +37,18 @@ def frame_kind(seen: Colours, settings: TissueSettings) -> SegmentKind:
     return "other"
 
 
-def find_segments(video_id: str, seen: Look, settings: CurateSettings) -> list[Segment]:
+def find_segments(video_id: str, seen: Look, settings: CurateSettings, end: float | None = None) -> list[Segment]:
     """Turn cuts and samples into segments that cover the lecture without gaps.
 
     A hard cut is where PySceneDetect puts it. A dissolve, which it may miss, shows as a change of kind inside a shot;
-    tissue ends where a dissolve begins, or begins where it ends.
+    tissue ends where a dissolve begins, or begins where it ends. `end` is when the last frame ends, in seconds; if
+    omitted, that frame is taken to last as long as most.
     """
     bounds = [0, *(cut for cut in seen.cuts if 0 < cut < len(seen.times)), len(seen.times)]
     shots = [part for first, last in pairwise(bounds) for part in _by_kind(seen, first, last, settings.tissue)]
     shots = _without_dissolves(seen, shots)
-    period = float(np.median(np.diff(seen.times))) if len(seen.times) > 1 else 1.0
-    end = float(seen.times[-1]) + period
+    if end is None:
+        end = float(seen.times[-1]) + (float(np.median(np.diff(seen.times))) if len(seen.times) > 1 else 1.0)
     starts = [*(float(seen.times[shot.first]) for shot in shots[1:]), end]
     return [
         Segment(
@@ -117,7 +119,7 @@ def _absorb(runs: list[tuple[SegmentKind, list[int]]], number: int) -> list[tupl
 
 def _dissolve_end(seen: Look, shot: Shot, before: Shot, entering: bool) -> int:
     """The end, or the beginning, of the run of frames around a bound that change about as much as it does."""
-    reach = int(_AROUND / float(np.median(np.diff(seen.times))))
+    reach = int(_AROUND / max(_SHORTEST, float(np.median(np.diff(seen.times)))))
     low, high = max(before.first + 1, shot.first - reach), min(shot.last, shot.first + reach)
     level = _DISSOLVE * float(seen.changes[shot.first])
     begin = stop = shot.first

@@ -1,11 +1,26 @@
 """Settings of curation, one section a block. Thresholds were chosen on the team's synthetic development lecture
 (90 s, 720p, two cases) and on 23 whole-slide crops; where a number has another reason, the docstring says it."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from videopath_hf.settings import Settings
+
+
+class ProbeSettings(Settings):
+    """When a video that does not come to an end is given up; it is decoded in a process of its own.
+
+    Args:
+        stall_seconds (`float`, defaults to 60.0): longest time without a new frame.
+        min_seconds (`float`, defaults to 300.0): every video may be decoded for this long.
+        slowest (`float`, defaults to 2.0): seconds of decoding for each second of video, if these are more. Two cores
+            decode 720p at some 0.03 s a second, a busy laptop 4K H.265 at about 1.
+    """
+
+    stall_seconds: float = Field(default=60.0, gt=0)
+    min_seconds: float = Field(default=300.0, gt=0)
+    slowest: float = Field(default=2.0, gt=0)
 
 
 class TranscriptSettings(Settings):
@@ -166,10 +181,16 @@ class CurateSettings(Settings):
     """Everything `curate` can be told.
 
     Args:
+        blocks (`tuple[str, ...]`): the steps, in order: standard ones by name, your own as `package.module:Class`, a
+            subclass of `curation.block.Block`.
+        own (`dict`): sections for blocks of your own, by their name.
         max_failed_videos (`float`, defaults to 0.5): share of the inputs that may be unreadable before the run, having
             finished the others, fails.
     """
 
+    blocks: tuple[str, ...] = ("probe", "transcribe", "segment", "read", "clip", "case", "quality")
+    own: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    probe: ProbeSettings = ProbeSettings()
     transcript: TranscriptSettings = TranscriptSettings()
     segments: SegmentSettings = SegmentSettings()
     tissue: TissueSettings = TissueSettings()

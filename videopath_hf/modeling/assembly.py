@@ -37,7 +37,7 @@ def assemble_model(
         vision (`str` or `Path`): folder or Hub id of a transformers vision model, or of one that has a vision part.
         text (`str` or `Path`): folder or Hub id of a causal language model and its tokenizer.
         out (`str` or `Path`): folder to write; replaced if it exists.
-        seed (`int`, defaults to 0): of the projector and the newline token.
+        seed (`int`, defaults to 0): of the projector, the newline token and the rows of tokens that are added.
         dtype (`str`, defaults to `"float32"`): type of all weights.
         choices: fields of [`VideoPathLlavaConfig`], e.g. `video_newline_position="grid"`.
 
@@ -52,7 +52,9 @@ def assemble_model(
     with quiet_transformers():
         tower, decoder = _open(AutoModel, vision, kind, tower_config), _open(AutoModelForCausalLM, text, kind)
         tokenizer = AutoTokenizer.from_pretrained(text)
-    _add_marks(tokenizer, decoder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # new rows of embeddings are drawn near the mean of the others
+        _add_marks(tokenizer, decoder)
     config = VideoPathLlavaConfig(
         **{
             "vision_config": tower_config,

@@ -12,59 +12,84 @@ import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
-from transformers.utils import cached_file, logging
+from transformers.utils import cached_file, extract_commit_hash, logging
 
-from videopath_hf.errors import UserError
 from videopath_hf.modeling.checks_videopath_llava import CheckpointError, check_loaded
 from videopath_hf.modeling.configuration_videopath_llava import VideoPathLlavaConfig
 from videopath_hf.modeling.modeling_videopath_llava import VideoPathLlavaForConditionalGeneration
+from videopath_hf.modeling.placement import choose_device, choose_dtype
 from videopath_hf.modeling.processing_videopath_llava import VideoPathLlavaProcessor
+from videopath_hf.modeling.quantization import quantization
 
 if TYPE_CHECKING:
     from videopath_hf.modeling.sources import Source
 
-_DTYPES = ("float32", "bfloat16", "float16")
+_OPENING_ERRORS: tuple[type[Exception], ...] = (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError)
+_OPENING_ERRORS += (SafetensorError, StrictDataclassError)
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
 def load_model(
-    path: str | Path, dtype: str = "float32", device: str = "cpu"
+    path: str | Path,
+    dtype: str = "float32",
+    device: str = "cpu",
+    *,
+    revision: str | None = None,
+    bits: int | None = None,
+    attn_implementation: str | dict[str, str] | None = None,
+    device_map: str | dict[str, Any] | None = None,
 ) -> tuple[VideoPathLlavaForConditionalGeneration, VideoPathLlavaProcessor]:
     """Open a checkpoint for answering, and make sure that every weight of the model was in it and none is left over.
 
     Args:
         path (`str` or `Path`): a checkpoint folder, or a model id of the Hub.
-        dtype (`str`, defaults to `"float32"`): `"float32"`, `"bfloat16"` or `"float16"`.
-        device (`str`, defaults to `"cpu"`): where the model is put, e.g. `"cuda:0"`.
+        dtype (`str`, defaults to `"float32"`): as of [`choose_dtype`].
+        device (`str`, defaults to `"cpu"`): as of [`choose_device`].
+        revision (`str`, *optional*): branch, tag or commit of a model of the Hub.
+        bits (`int`, *optional*): 4 or 8, to quantize the language model with bitsandbytes.
+        attn_implementation (`str` or `dict`, *optional*): transformers' name of an implementation of attention, or
+            one for each part: `{"vision_config": "eager", "text_config": "sdpa"}`.
+        device_map (`str` or `dict`, *optional*): where each part is put, as `from_pretrained` takes it, instead of
+            all on `device`.
 
     Returns:
-        `tuple[VideoPathLlavaForConditionalGeneration, VideoPathLlavaProcessor]`: the model in evaluation mode.
+        `tuple[VideoPathLlavaForConditionalGeneration, VideoPathLlavaProcessor]`: the model in evaluation mode. Its
+        config's `_commit_hash` is the commit of a model of the Hub.
 
     Raises:
         CheckpointError: no such folder or model, a checkpoint of another kind, or weights that do not fit.
+        UserError: for a device, dtype or number of bits that there is not.
     """
-    if dtype not in _DTYPES:
-        raise UserError(f"dtype is {dtype!r}; accepted are {', '.join(_DTYPES)}")
-    _check_config(path)
+    place = choose_device(device)
+    options: dict[str, Any] = {"dtype": choose_dtype(dtype, place)}
+    if bits is not None:
+        compute = torch.bfloat16 if options["dtype"] == torch.float32 else options["dtype"]
+        options["quantization_config"] = quantization(bits, compute)
+        device_map = device_map or {"": place}
+    given = {"revision": revision, "attn_implementation": attn_implementation, "device_map": device_map}
+    options.update({name: value for name, value in given.items() if value is not None})
+    hub = {} if revision is None else {"revision": revision}
+    commit = _check_config(path, hub)
     try:
         with quiet_transformers():
             model, report = VideoPathLlavaForConditionalGeneration.from_pretrained(
-                path, dtype=getattr(torch, dtype), output_loading_info=True, ignore_mismatched_sizes=True
+                path, output_loading_info=True, ignore_mismatched_sizes=True, **options
             )
-            processor = _processor(path)
+            processor = _processor(path, hub)
     except CheckpointError:
         raise
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError, StrictDataclassError) as error:
+    except _OPENING_ERRORS as error:
         raise CheckpointError(f"checkpoint {path} cannot be opened: {_one_line(error)}") from error
     check_loaded(path, report)
     check_agreement(path, model.config, processor)
-    return model.to(device).eval(), processor
+    model.config._commit_hash = commit
+    return (model if device_map is not None else model.to(place)).eval(), processor
 
 
-def _processor(path: str | Path) -> VideoPathLlavaProcessor:
-    if (found := foreign_source(path)) is not None:
+def _processor(path: str | Path, hub: dict[str, str]) -> VideoPathLlavaProcessor:
+    if (found := foreign_source(path, **hub)) is not None:
         return found.processor
-    return VideoPathLlavaProcessor.from_pretrained(path)
+    return VideoPathLlavaProcessor.from_pretrained(path, **hub)
 
 
 def foreign_source(path: str | Path, **hub: Any) -> "Source | None":
@@ -142,19 +167,21 @@ def quiet_transformers() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _check_config(path: str | Path) -> None:
-    """Raise `CheckpointError` unless `path` has a config.json of a model of this family."""
+def _check_config(path: str | Path, hub: dict[str, str]) -> str | None:
+    """Raise `CheckpointError` unless `path` has a config.json of a model of this family; gives the Hub's commit."""
     from videopath_hf.modeling.layouts import recognise
 
     folder = Path(path)
     if folder.is_dir():
+        if hub:
+            raise CheckpointError(f"{path} is a folder, and only models of the Hub have revisions; leave it out")
         file = folder / "config.json"
         if not file.is_file():
             if (folder / "adapter_config.json").is_file():
                 raise CheckpointError(f"{path} is an adapter, not a whole model; merge it first: videopath merge")
             raise CheckpointError(f"{path} holds no config.json, so it is not a checkpoint")
     else:
-        file = _fetch_config(path)
+        file = _fetch_config(path, hub)
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except ValueError:
@@ -162,16 +189,18 @@ def _check_config(path: str | Path) -> None:
     if not isinstance(found, dict):
         raise CheckpointError(f"{file} is not a configuration in JSON")
     recognise(found, path)
+    return extract_commit_hash(file.as_posix(), None)
 
 
-def _fetch_config(path: str | Path) -> Path:
+def _fetch_config(path: str | Path, hub: dict[str, str]) -> Path:
     if not _HUB_ID.fullmatch(str(path)):
         raise CheckpointError(f"checkpoint folder {path} does not exist")
     try:
-        return Path(cached_file(str(path), "config.json"))
+        return Path(cached_file(str(path), "config.json", **hub))
     except OSError:
+        wanted = "of that id" if not hub else f"of that id and revision {hub['revision']!r}"
         raise CheckpointError(
-            f"{path} is not a folder, and no model of that id can be fetched from the Hub: check the name and the "
+            f"{path} is not a folder, and no model {wanted} can be fetched from the Hub: check the name and the "
             "network, or give a checkpoint folder"
         ) from None
 

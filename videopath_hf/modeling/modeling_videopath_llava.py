@@ -19,7 +19,7 @@ from transformers.models.llava_onevision.modeling_llava_onevision import (
 
 from .checks_videopath_llava import check_loaded
 from .configuration_videopath_llava import VideoPathLlavaConfig
-from .packing_videopath_llava import num_tiles, pack_image, pack_video
+from .packing_videopath_llava import check_placeholders, drop_padding, num_tiles, pack_image, pack_video
 
 FOREIGN_NAMES = {
     "llava_next": {
@@ -82,7 +82,7 @@ class VideoPathLlavaModel(VideoPathLlavaPreTrainedModel, LlavaOnevisionModel):
             counts = [num_tiles(size, layout) for size in sizes]
         else:
             counts = torch.as_tensor(image_num_tiles).tolist()
-        tiles = _drop_padding(pixel_values, counts)
+        tiles = drop_padding(pixel_values, counts)
         features, outputs = self._encode(tiles, vision_feature_layer, vision_feature_select_strategy, **kwargs)
         newline = self.image_newline.to(features.device, features.dtype)
         outputs.pooler_output = [
@@ -102,7 +102,7 @@ class VideoPathLlavaModel(VideoPathLlavaPreTrainedModel, LlavaOnevisionModel):
         layout = self.config.layout
         videos, frames = pixel_values_videos.shape[:2]
         counts = [frames] * videos if video_num_frames is None else torch.as_tensor(video_num_frames).tolist()
-        tiles = _drop_padding(pixel_values_videos, counts)
+        tiles = drop_padding(pixel_values_videos, counts)
         features, outputs = self._encode(tiles, vision_feature_layer, vision_feature_select_strategy, **kwargs)
         newline = self.image_newline.to(features.device, features.dtype)
         outputs.pooler_output = [pack_video(video, newline, layout) for video in features.split(counts)]
@@ -149,7 +149,7 @@ class VideoPathLlavaModel(VideoPathLlavaPreTrainedModel, LlavaOnevisionModel):
             if encoded.get(name) is None:
                 continue
             mask = self._placeholders(token, input_ids, inputs_embeds)
-            _check_placeholders(name, mask, encoded[name].pooler_output)
+            check_placeholders(name, mask, encoded[name].pooler_output)
             features = torch.cat(list(encoded[name].pooler_output)).to(inputs_embeds.device, inputs_embeds.dtype)
             inputs_embeds = inputs_embeds.masked_scatter(mask[..., None], features)
             hidden[name] = features
@@ -300,33 +300,6 @@ def _foreign_source(path: Any, options: dict[str, Any]) -> Any:
         return None
     hub = {key: options[key] for key in ("revision", "token", "cache_dir") if options.get(key) is not None}
     return foreign_source(path, **hub)
-
-
-def _drop_padding(values: torch.Tensor, counts: list[int]) -> torch.Tensor:
-    """The first `counts[i]` of the tiles or frames of each row, one after the other: (sum of counts, 3, S, S)."""
-    if values.ndim == 4:
-        values = values[:, None]
-    if len(counts) != len(values) or max(counts) > values.shape[1] or min(counts) < 1:
-        raise ValueError(f"pixel values of shape {tuple(values.shape)} do not hold {counts} tiles or frames")
-    return torch.cat([row[:count] for row, count in zip(values, counts, strict=True)])
-
-
-def _check_placeholders(name: str, mask: torch.Tensor, features: list[torch.Tensor]) -> None:
-    wanted = mask.sum(dim=1).tolist()
-    given = [len(tokens) for tokens in features]
-    if sum(wanted) == sum(given):
-        return
-    media = iter(given)
-    for sample, placeholders in enumerate(wanted):
-        held = 0
-        while held < placeholders:
-            held += next(media, placeholders + 1)
-        if held != placeholders:
-            raise ValueError(
-                f"sample {sample} has {placeholders} {name} placeholders, which are not the tokens of whole {name}s; "
-                f"the {len(given)} {name}s of the batch have {given} tokens"
-            )
-    raise ValueError(f"the batch has {sum(wanted)} {name} placeholders for {name}s of {given} tokens")
 
 
 AutoModel.register(VideoPathLlavaConfig, VideoPathLlavaModel, exist_ok=True)

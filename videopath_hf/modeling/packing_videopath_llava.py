@@ -230,6 +230,34 @@ def pack_video(features: torch.Tensor, newline: torch.Tensor, layout: Layout) ->
     return torch.cat((pooled, newline[None])) if position == "one_token" else pooled
 
 
+def drop_padding(values: torch.Tensor, counts: list[int]) -> torch.Tensor:
+    """The first `counts[i]` of the tiles or frames of each row, one after the other: (sum of counts, 3, S, S)."""
+    if values.ndim == 4:
+        values = values[:, None]
+    if len(counts) != len(values) or max(counts) > values.shape[1] or min(counts) < 1:
+        raise ValueError(f"pixel values of shape {tuple(values.shape)} do not hold {counts} tiles or frames")
+    return torch.cat([row[:count] for row, count in zip(values, counts, strict=True)])
+
+
+def check_placeholders(name: str, mask: torch.Tensor, features: list[torch.Tensor]) -> None:
+    """Raise `ValueError` naming the sample whose placeholders (batch, length) are not its media's tokens."""
+    wanted = mask.sum(dim=1).tolist()
+    given = [len(tokens) for tokens in features]
+    if sum(wanted) == sum(given):
+        return
+    media = iter(given)
+    for sample, placeholders in enumerate(wanted):
+        held = 0
+        while held < placeholders:
+            held += next(media, placeholders + 1)
+        if held != placeholders:
+            raise ValueError(
+                f"sample {sample} has {placeholders} {name} placeholders, which are not the tokens of whole {name}s; "
+                f"the {len(given)} {name}s of the batch have {given} tokens"
+            )
+    raise ValueError(f"the batch has {sum(wanted)} {name} placeholders for {name}s of {given} tokens")
+
+
 def _token_grid(size: Size, layout: Layout) -> Size:
     height, width = select_resolution(size, layout.pinpoints)
     return height // layout.tile * layout.side, width // layout.tile * layout.side

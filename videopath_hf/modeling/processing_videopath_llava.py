@@ -1,23 +1,19 @@
 """Chat messages with text, images and videos to model inputs, every placeholder expanded to its exact tokens."""
 
-import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
-from transformers.image_utils import is_valid_image, load_image
+from transformers.image_utils import is_valid_image
 from transformers.models.auto.processing_auto import AutoProcessor
 from transformers.models.llava_onevision.processing_llava_onevision import LlavaOnevisionProcessor
 from transformers.processing_utils import MultiModalData
 
-from videopath_hf.video.container import VideoError
-from videopath_hf.video.fetch import download, is_address
-
 from .configuration_videopath_llava import VideoPathLlavaConfig
+from .image_reading_videopath_llava import read_images
 from .packing_videopath_llava import Layout, num_image_tokens, num_tiles, num_video_tokens, parse_pinpoints
 from .remote_code_videopath_llava import PROCESSOR_CLASSES, CarriesCode
-from .video_processing_videopath_llava import check_choices, flatten_videos, is_video
+from .video_processing_videopath_llava import check_choices
+from .videos_videopath_llava import flatten_videos, is_video
 
 
 class VideoPathLlavaProcessor(CarriesCode, LlavaOnevisionProcessor):
@@ -132,7 +128,7 @@ class VideoPathLlavaProcessor(CarriesCode, LlavaOnevisionProcessor):
         Raises:
             ValueError: for one that cannot be read; it is named.
         """
-        read: list[Any] = _read_images(images)
+        read: list[Any] = read_images(images)
         return read
 
     def process_media(
@@ -157,7 +153,7 @@ class VideoPathLlavaProcessor(CarriesCode, LlavaOnevisionProcessor):
         """Arrange images and videos by sample, so that a wrong number of them can be told of its sample."""
         check_choices({**kwargs, **(kwargs.get("videos_kwargs") or {})})
         images, text, videos, audio = super().prepare_inputs_layout(
-            images=_read_images(images), text=text, videos=videos, audio=audio, **kwargs
+            images=read_images(images), text=text, videos=videos, audio=audio, **kwargs
         )
         if images is not None:
             images = _by_sample(images, text, _flatten_images, is_valid_image)
@@ -257,50 +253,6 @@ def time_sentence(metadata: Any) -> str:
         f"The video lasts for {seconds:.2f} seconds, and {len(times)} frames are uniformly sampled from it. These "
         f"frames are located at {places}.Please answer the following questions related to this video."
     )
-
-
-def _read_images(images: Any) -> Any:
-    """Image files, addresses and files' contents of a nested list opened, everything else as it is.
-
-    Raises:
-        ValueError: for one that cannot be read; it is named.
-    """
-    if isinstance(images, (list, tuple)):
-        return [_read_images(image) for image in images]
-    if isinstance(images, (bytes, bytearray, memoryview)):
-        return _open_image(f"given as {len(images)} bytes", io.BytesIO(images))
-    if isinstance(images, Path) or (isinstance(images, str) and _is_path(images)):
-        path = Path(images)
-        if not path.exists():
-            raise ValueError(f"image {images} cannot be read: it does not exist")
-        return _open_image(str(images), path)
-    if not isinstance(images, str):
-        return images
-    if not is_address(images):
-        images = f"data:;base64,{images}"
-    file = io.BytesIO()
-    try:
-        download(images, file, "image")
-    except VideoError as error:
-        raise ValueError(str(error)) from None
-    file.seek(0)
-    return _open_image(images[:80], file)
-
-
-def _open_image(name: str, file: Path | io.BytesIO) -> Image.Image:
-    try:
-        return load_image(Image.open(file))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"image {name} cannot be read: {_first_words(error)}") from None
-
-
-def _first_words(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
-
-
-def _is_path(text: str) -> bool:
-    """Whether text that stands for an image is a path, not an address or the picture itself in base64."""
-    return not text.startswith(("http://", "https://", "data:")) and len(text) < 1024
 
 
 def _by_sample(media: Any, text: list[str] | None, flatten: Any, is_one: Any) -> list[Any]:

@@ -1,10 +1,13 @@
 """Many questions about the same media: these are decoded, encoded and read once; every question goes on from there."""
 
 import copy
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Queue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -125,6 +128,39 @@ class VideoSession:
         seconds = {name: round(value, 4) for name, value in self._spent.items()}
         self._spent = dict.fromkeys(STEPS, 0.0)
         return Reply(self.processor.decode(tokens, skip_special_tokens=True).strip(), tokens, seconds)
+
+    def stream(self, question: str, max_new_tokens: int = 1024, **generation: Any) -> Generator[str, None, Reply]:
+        """Pieces of the answer to one question as they are generated; joined and stripped they are `Reply.text`.
+
+        Whoever stops iterating stops the generation. What `ask` would return is the generator's return value.
+
+        Args:
+            question (`str`): without placeholders.
+            max_new_tokens (`int`, defaults to 1024): longest answer.
+            generation: as for `ask`.
+
+        Raises:
+            ValueError: for a question that holds a placeholder.
+        """
+        pieces: Queue[str | None] = Queue()
+        stopped = threading.Event()
+        given = generation.pop("stopping_criteria", None) or []
+        criteria = [*given, lambda ids, _: torch.full((len(ids),), stopped.is_set(), device=ids.device)]
+
+        def answer() -> Reply:
+            try:
+                return self.ask(question, max_new_tokens, pieces.put, stopping_criteria=criteria, **generation)
+            finally:
+                pieces.put(None)
+
+        with ThreadPoolExecutor(1) as worker:
+            reply = worker.submit(answer)
+            try:
+                while (piece := pieces.get()) is not None:
+                    yield piece
+            finally:
+                stopped.set()
+            return reply.result()
 
     def prompt_ids(self, question: str) -> list[int]:
         """Ids of the whole prompt of a question, every placeholder as often as its medium has tokens."""

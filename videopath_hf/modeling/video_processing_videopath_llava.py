@@ -3,14 +3,10 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
-import torch
-from PIL import Image
 from transformers.image_processing_utils import BatchFeature
 from transformers.image_utils import PILImageResampling, SizeDict
 from transformers.models.auto.video_processing_auto import AutoVideoProcessor
@@ -31,29 +27,19 @@ from .image_processing_videopath_llava import (
     check_options,
     pixel_values,
     resize_pixels,
-    to_rgb_pixels,
 )
 from .remote_code_videopath_llava import PROCESSOR_CLASSES, CarriesCode
+from .videos_videopath_llava import (
+    Indices,
+    VideoPathVideoMetadata,
+    flatten_videos,
+    is_file,
+    list_metadata,
+    take_frames,
+)
 
-Indices = np.ndarray[Any, np.dtype[np.int64]]
 Sampling = Literal["uniform", "fps"]
 Decoder = Literal["pyav", "decord", "torchcodec", "auto"]
-
-
-@dataclass
-class VideoPathVideoMetadata(VideoMetadata):
-    """What is known of a video, and which of its frames were taken.
-
-    Args:
-        times (`list[float]`, *optional*): seconds of the frames taken; None for frames given without their times.
-    """
-
-    times: list[float] | None = None
-
-    @property
-    def timestamps(self) -> list[float]:
-        """Seconds of the frames taken, from the file's own time stamps where there are any."""
-        return self.times if self.times is not None else super().timestamps
 
 
 class VideoPathLlavaVideoProcessorKwargs(VideosKwargs, total=False):  # type: ignore[call-arg]
@@ -203,16 +189,16 @@ class VideoPathLlavaVideoProcessor(CarriesCode, LlavaOnevisionVideoProcessor):
         sample_indices_fn: Callable[..., Indices] | None = None,
     ) -> tuple[list[Pixels], list[VideoMetadata]]:
         videos = flatten_videos(videos)
-        given = _list_metadata(video_metadata, len(videos))
+        given = list_metadata(video_metadata, len(videos))
         options = sample_indices_fn.keywords if isinstance(sample_indices_fn, partial) else {}
         # Frames are made small by the thread that decodes them; to resize them again later changes nothing.
         squash = _squash(options["size"], options["resample"]) if "size" in options else None
         frames, metadata = [], []
         for video, known in zip(videos, given, strict=True):
-            if _is_file(video):
+            if is_file(video):
                 pixels, found = self.fetch_videos(video, sample_indices_fn, options.get("decoder"), squash)
             else:
-                pixels, found = _take_frames(video, known, sample_indices_fn)
+                pixels, found = take_frames(video, known, sample_indices_fn)
             frames.append(pixels)
             metadata.append(found)
         return frames, metadata
@@ -256,74 +242,11 @@ def check_choices(options: Mapping[str, Any]) -> None:
         raise ValueError(f"fps is {fps}; it must be above 0")
 
 
-def is_video(value: Any) -> bool:
-    """Whether `value` is one video: a path, an address, bytes, pixels with 4 dimensions, or a list of frames."""
-    if _is_file(value):
-        return True
-    if isinstance(value, (np.ndarray, torch.Tensor)):
-        return value.ndim == 4
-    return isinstance(value, (list, tuple)) and len(value) > 0 and all(_is_frame(frame) for frame in value)
-
-
-def flatten_videos(videos: Any) -> list[Any]:
-    """All videos of a nested list, in order. A list of frames is one video; a list of paths is several.
-
-    Raises:
-        ValueError: for something that is neither a video nor a list of videos.
-    """
-    if is_video(videos):
-        return [videos]
-    if isinstance(videos, (np.ndarray, torch.Tensor)) and videos.ndim == 5:
-        return list(videos)
-    if isinstance(videos, (list, tuple)):
-        return [video for item in videos for video in flatten_videos(item)]
-    raise ValueError(
-        "a video must be a path, an address, bytes, pixels [F, H, W, 3] or a list of frames, not "
-        f"{type(videos).__name__}"
-    )
-
-
-def _is_file(value: Any) -> bool:
-    return isinstance(value, (str, Path, bytes, bytearray, memoryview))
-
-
 def _squash(size: Any, resample: int) -> Callable[[Pixels], Pixels]:
     """Resizes a frame to the tower's input as the published implementation does, not keeping its shape."""
     sides = size if isinstance(size, SizeDict) else SizeDict(**size)
     check_options(sides)
     return partial(resize_pixels, size=(sides.height, sides.width), resample=resample)
-
-
-def _is_frame(value: Any) -> bool:
-    return isinstance(value, Image.Image) or (isinstance(value, (np.ndarray, torch.Tensor)) and value.ndim in (2, 3))
-
-
-def _list_metadata(metadata: Any, videos: int) -> list[VideoMetadata | None]:
-    if metadata is None:
-        return [None] * videos
-    given = metadata if isinstance(metadata, list) else [metadata]
-    flat = [one for item in given for one in (item if isinstance(item, list) else [item])]
-    if len(flat) != videos:
-        raise ValueError(f"video_metadata has {len(flat)} entries for {videos} videos; pass one for each")
-    return [one if isinstance(one, VideoMetadata) else VideoPathVideoMetadata(**one) for one in flat]
-
-
-def _take_frames(
-    video: Any, known: VideoMetadata | None, sample_indices_fn: Callable[..., Indices] | None
-) -> tuple[Pixels, VideoMetadata]:
-    total = len(video)
-    if total == 0:
-        raise ValueError("a video given as pixels has no frame; at least one is needed")
-    metadata = known or VideoPathVideoMetadata(total_num_frames=total)
-    metadata.total_num_frames = total
-    indices = np.arange(total) if sample_indices_fn is None else sample_indices_fn(metadata)
-    frames = [to_rgb_pixels(video[index]) for index in indices.tolist()]
-    sizes = sorted({frame.shape[:2] for frame in frames})
-    if len(sizes) > 1:
-        raise ValueError(f"the frames of one video differ in size: (height, width) {sizes[0]} and {sizes[-1]}")
-    metadata.frames_indices = indices.tolist()
-    metadata.height, metadata.width = sizes[0]
-    return np.stack(frames), metadata
 
 
 AutoVideoProcessor.register(VideoPathLlavaConfig, VideoPathLlavaVideoProcessor, exist_ok=True)

@@ -41,6 +41,10 @@ def answer_questions(
     frames: int = 32,
     sampling: Literal["uniform", "fps"] = "uniform",
     max_new_tokens: int = 1024,
+    device: str = "auto",
+    dtype: str = "auto",
+    bits: int | None = None,
+    revision: str | None = None,
     printer: Printer | None = None,
 ) -> list[Answer]:
     """Ask every question about all of `media` together; these are decoded and encoded once.
@@ -52,6 +56,10 @@ def answer_questions(
         frames (`int`, defaults to 32): most frames taken from each video; shorter clips give all of theirs.
         sampling (`str`, defaults to `"uniform"`): `"uniform"`: evenly spaced; `"fps"`: one a second up to `frames`.
         max_new_tokens (`int`, defaults to 1024): longest answer, in tokens.
+        device (`str`, defaults to `"auto"`): `"auto"`, `"cpu"`, `"cuda"` or `"cuda:N"`.
+        dtype (`str`, defaults to `"auto"`): `"auto"`, `"float32"`, `"bfloat16"` or `"float16"`.
+        bits (`int`, *optional*): 4 or 8, to quantize the language model.
+        revision (`str`, *optional*): branch, tag or commit of a model of the Hub.
         printer (`Printer`, *optional*): prints each answer while it is generated.
 
     Raises:
@@ -65,7 +73,7 @@ def answer_questions(
     from videopath_hf.evaluation.answering import Answerer
     from videopath_hf.modeling.loading import load_model
 
-    loaded, processor = load_model(model)
+    loaded, processor = load_model(model, dtype, device, bits=bits, revision=revision)
     processor.video_processor.num_frames = frames
     processor.video_processor.sampling = sampling
     answerer = Answerer(loaded, processor, model)

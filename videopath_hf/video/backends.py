@@ -121,7 +121,7 @@ class _Reader:
         self.source, self.index, self.wanted = source, index, wanted
         self.shown = decode_all(source) if index.pts is None else numbered(source, index, wanted=wanted)
         self.position = 0
-        self.geometry: Geometry | None = None
+        self.geometry = index.geometry
 
     def read(self, numbers: list[int]) -> Iterator[Pictures]:
         for number in numbers:

@@ -1,5 +1,6 @@
 """Opening a video and decoding it frame after frame; everything that can go wrong becomes one `VideoError`."""
 
+import errno
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,9 +17,17 @@ from av.video.stream import VideoStream
 from videopath_hf.errors import UserError
 
 _ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: the cover of an audio file is not a video
-_NOT_VIDEO = {"tty", "concat", "hls", "dash", "lavfi", "subviewer", "srt", "webvtt", "ass"}
+_NOT_VIDEO = {"tty", "lavfi", "subviewer", "srt", "webvtt", "ass"}
+# Opening one of these reads other files, and waits without end for a list that names itself.
+_PLAYLISTS = {"hls", "dash", "webm_dash_manifest", "concat", "imf", "sdp", "rtsp", "rtp", "sap", "lavfi"}
+_FORMATS = ",".join(sorted(av.formats_available - _PLAYLISTS))
 
 _SKIPPING = {"h264", "hevc"}  # decoders that leave out a frame only if it is marked as referred to by no other
+
+LONGEST_SHOWN = 3600.0
+"""Seconds between two frames; more is damage, and would be billions of pictures on a grid of times."""
+
+_BACKWARDS = 0.5  # seconds by which time stamps may waver; more is another recording, joined on
 
 
 class VideoError(UserError):
@@ -73,9 +82,12 @@ def open_video(path: str | Path) -> Iterator[Source]:
     path = Path(path)
     _check_file(path)
     try:
-        # A playlist or a reference file must not reach the network.
-        container = av.open(str(path.resolve()), options={"protocol_whitelist": "file"})
+        # A file that refers to others must not reach the network.
+        options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+        container = av.open(str(path.resolve()), options=options, metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
+        if error.errno == errno.EINVAL:  # what FFmpeg says of a format that is not on the list
+            raise VideoError(f"{path} is not a video; if it is a playlist, give the videos that it names") from None
         raise VideoError(f"{path} is not a video or is cut off before its index ({reason(error)})") from None
     with container:
         yield Source(path, container, _video_stream(path, container))
@@ -84,8 +96,10 @@ def open_video(path: str | Path) -> Iterator[Source]:
 def _check_file(path: Path) -> None:
     if not path.exists():
         raise VideoError(f"video {path} does not exist")
-    if not path.is_file():
+    if path.is_dir():
         raise VideoError(f"video {path} is a folder; give a video file")
+    if not path.is_file():
+        raise VideoError(f"video {path} is a device or a pipe; give a video file")
     if path.stat().st_size == 0:
         raise VideoError(f"video {path} is empty (0 bytes)")
 
@@ -117,10 +131,11 @@ def decode(source: Source, from_start: bool = True, wanted: Collection[int] | No
     do not come: in usual H.264 and H.265 these are about half of all.
 
     Raises:
-        VideoError: where decoding fails, with the time of the last good frame, and, read `from_start`, at the end of
-            a file that holds less than its header says.
+        VideoError: where decoding fails, with the time of the last good frame, where time stamps jump, and, read
+            `from_start`, at the end of a file that holds less than its header says, or no frame at all.
     """
-    packets, last = 0, 0.0
+    packets = frames = 0
+    last = 0.0 if from_start else None
     context = source.stream.codec_context
     needed = wanted if context.name in _SKIPPING else None
     try:
@@ -129,21 +144,57 @@ def decode(source: Source, from_start: bool = True, wanted: Collection[int] | No
             if needed is not None:
                 context.skip_frame = "DEFAULT" if packet.pts in needed else "NONREF"
             for frame in packet.decode():
-                last = source.time(frame.pts, 0)
+                frames += 1
+                if frame.pts is not None:
+                    last = _time_after(source, last, source.time(frame.pts, 0), check=needed is None)
                 yield frame
     except (av.FFmpegError, OSError) as error:
-        raise decoding_error(source.path, last, error) from None
+        raise decoding_error(source.path, last or 0.0, error) from None
     if from_start:
-        check_complete(source, packets, last)
+        check_complete(source, packets, last or 0.0)
+        if frames == 0:
+            why = "no frame that can be decoded" if packets else "a video stream without a single frame"
+            raise VideoError(f"{source.path} holds {why}")
+
+
+def _time_after(source: Source, last: float | None, time: float, check: bool) -> float:
+    if check and last is not None and not -_BACKWARDS <= time - last <= LONGEST_SHOWN:
+        raise VideoError(
+            f"{source.path} has damaged time stamps: its frame after {last:.2f} s is at {time:.2f} s; "
+            "if recordings were joined end to end, give them as separate files"
+        )
+    return time
 
 
 def check_complete(source: Source, packets: int, last: float) -> None:
     """Raise `VideoError` if fewer packets came than the file's own table lists. Only MP4 and MOV have such a table."""
-    if source.container.format.name.startswith("mov") and packets < source.stream.frames:
+    if not source.container.format.name.startswith("mov"):
+        return
+    listed = source.stream.frames
+    # An edit list leaves frames out of what is shown, and out of this index (PyAV 17 on); one that leaves a single
+    # frame is damaged.
+    shown = len(getattr(source.stream, "index_entries", ()))
+    if 1 < shown < listed:
+        listed = shown
+    if packets < listed:
         raise VideoError(
-            f"{source.path} is cut off after {last:.2f} s: it holds {packets} of the {source.stream.frames} frames "
-            "that its header lists"
+            f"{source.path} is cut off after {last:.2f} s: it holds {packets} of the {listed} frames that its header "
+            "lists"
         )
+
+
+def seek(source: Source, pts: int) -> None:
+    """Go to the keyframe at or before a time stamp.
+
+    Raises:
+        VideoError: the container cannot, e.g. because its table of keyframes is damaged.
+    """
+    try:
+        source.container.seek(pts, stream=source.stream)
+    except (av.FFmpegError, OSError) as error:
+        raise VideoError(
+            f"{source.path} cannot be read from {source.time(pts, 0):.2f} s on ({reason(error)})"
+        ) from None
 
 
 def decoding_error(path: Path, last: float, error: Exception) -> VideoError:

@@ -63,6 +63,8 @@ def iter_frames(
         shown = _shown_from(source, start)
         picked = _on_grid(shown, source, fps, start, end) if fps else _between(shown, start, end)
         geometry: Geometry | None = None
+        if start > 0 and (first := frame_index(path).geometry) is not None:
+            geometry = first.scaled(width)
         last: Frame | None = None
         for index, time, frame in picked:
             if geometry is None:
@@ -141,8 +143,6 @@ def read_frames(
     chosen = choose_backend(backend)
     numbers, places = np.unique(wanted, return_inverse=True)
     index = frame_index(path)
-    if not len(index.times):
-        raise VideoError(f"{path} holds no frame that can be decoded")
     if numbers[0] < 0 or numbers[-1] >= len(index.times):
         outside = numbers[0] if numbers[0] < 0 else numbers[-1]
         raise VideoError(f"{path} has {len(index.times)} frames, numbered from 0; frame {outside} does not exist")

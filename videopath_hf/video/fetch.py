@@ -2,19 +2,27 @@
 
 import base64
 import binascii
-import shutil
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+from urllib.parse import urljoin
 
 from videopath_hf.video.container import VideoError, reason
 
+MAX_BYTES = 2 * 10**9
+"""Largest download: two hours of a 720p lecture are under 1 GB."""
+MAX_SECONDS = 3600.0
+"""Longest download; a server that sends byte after byte must not hold a run for ever."""
+
 _TIMEOUT = 30.0  # seconds without an answer
+_PIECE = 1 << 16
+_REDIRECTS = 10
 _SHOWN = 80  # characters of an address in a message
 
 
@@ -47,28 +55,102 @@ def local_video(video: str | Path | bytes) -> Iterator[Path]:
             raise VideoError(str(error).replace(f"video {path}", name).replace(str(path), name)) from None
 
 
-def download(address: str, file: BinaryIO, what: str = "video") -> None:
+def download(
+    address: str,
+    file: BinaryIO,
+    what: str = "video",
+    max_bytes: int = MAX_BYTES,
+    max_seconds: float = MAX_SECONDS,
+) -> None:
     """Write what a web address or a `data:` address in base64 holds into an open file.
 
+    Args:
+        address (`str`): `http:`, `https:` or `data:`; a server may redirect to the first two only.
+        file (`BinaryIO`): open for writing; after an error it may hold a part.
+        what (`str`, defaults to `"video"`): what messages call it.
+        max_bytes (`int`, defaults to 2 GB): most that is accepted, by the server's word and by count.
+        max_seconds (`float`, defaults to 3600): longest time that it may take altogether.
+
     Raises:
-        VideoError: if it cannot be had; the message calls it `what`.
+        VideoError: if it cannot be had, is too large or takes too long.
     """
+    name = f"{what} {_shorten(address)}"
     if address.startswith("data:"):
-        try:
-            file.write(base64.b64decode(address.partition(",")[2], validate=True))
-        except binascii.Error as error:
-            raise VideoError(f"{what} {_shorten(address)} is not valid base64 ({error})") from None
+        file.write(_from_base64(address, name, max_bytes))
         return
+    deadline = time.monotonic() + max_seconds
     try:
-        with urllib.request.urlopen(address, timeout=_TIMEOUT) as answer:
-            shutil.copyfileobj(answer, file)
+        with _open(address, name, min(_TIMEOUT, max_seconds)) as answer:
+            _copy(answer, file, name, max_bytes, deadline, max_seconds)
+    except VideoError:
+        raise
     except urllib.error.HTTPError as error:
-        why = f"the server answers {error.code} {error.reason}"
-        raise VideoError(f"{what} {_shorten(address)} cannot be fetched: {why}") from None
+        raise VideoError(f"{name} cannot be fetched: the server answers {error.code} {error.reason}") from None
     except (OSError, HTTPException, ValueError) as error:
         inner = getattr(error, "reason", error)
         why = reason(inner) if isinstance(inner, Exception) else str(inner)
-        raise VideoError(f"{what} {_shorten(address)} cannot be fetched: {why}") from None
+        raise VideoError(f"{name} cannot be fetched: {why}") from None
+
+
+def _open(address: str, name: str, timeout: float) -> Any:
+    """The answer of a web address, or of the one that it redirects to in the end.
+
+    urllib would follow redirects to other protocols, and read a redirect's own content whole, however long it is.
+    """
+    for _ in range(_REDIRECTS):
+        try:
+            return _OPENER.open(address, timeout=timeout)
+        except urllib.error.HTTPError as error:
+            target = error.headers.get("Location")
+            if error.code not in (301, 302, 303, 307, 308) or target is None:
+                raise
+            error.close()
+        address = urljoin(address, target)
+        if not address.startswith(("http://", "https://")):
+            raise VideoError(f"{name} cannot be fetched: it redirects to {_shorten(address)}, not to http or https")
+    raise VideoError(f"{name} cannot be fetched: it redirects more than {_REDIRECTS} times")
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        """None leaves the answer as an error, which `_open` reads."""
+
+
+_OPENER = urllib.request.build_opener(_NoRedirects)
+
+
+def _copy(answer: Any, file: BinaryIO, name: str, max_bytes: int, deadline: float, max_seconds: float) -> None:
+    announced = answer.headers.get("Content-Length", "")
+    if announced.isdecimal() and int(announced) > max_bytes:
+        raise _too_large(name, int(announced), max_bytes)
+    copied = 0
+    while piece := answer.read1(_PIECE):  # what there is, without waiting for a whole piece
+        copied += len(piece)
+        if copied > max_bytes:
+            raise _too_large(name, None, max_bytes)
+        if time.monotonic() > deadline:
+            raise VideoError(
+                f"{name} cannot be fetched: {copied:,} bytes came in {max_seconds:g} s, which is all the time it may "
+                "take; download it yourself and give the file"
+            )
+        file.write(piece)
+    if announced.isdecimal() and copied < int(announced):
+        raise VideoError(f"{name} cannot be fetched: it breaks off after {copied:,} of {int(announced):,} bytes")
+
+
+def _from_base64(address: str, name: str, max_bytes: int) -> bytes:
+    text = address.partition(",")[2]
+    if len(text) // 4 * 3 > max_bytes + 2:
+        raise _too_large(name, len(text) // 4 * 3, max_bytes)
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise VideoError(f"{name} is not valid base64 ({error})") from None
+
+
+def _too_large(name: str, size: int | None, max_bytes: int) -> VideoError:
+    held = "sends more" if size is None else f"holds {size:,} bytes, more"
+    return VideoError(f"{name} {held} than the {max_bytes:,} bytes accepted; download it yourself and give the file")
 
 
 def _shorten(address: str) -> str:

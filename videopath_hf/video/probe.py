@@ -1,12 +1,17 @@
 """What a video is, found out by decoding it to its end: a header alone can promise what the data does not hold."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from videopath_hf.video.container import Geometry, Source, VideoError, decode, open_video
-from videopath_hf.video.frame_index import frame_index
+from videopath_hf.video.container import LONGEST_SHOWN, Geometry, Source, VideoError, decode, open_video
+from videopath_hf.video.frame_index import FrameIndex, frame_index
+from videopath_hf.video.shown import Shown
 
-__all__ = ["VideoError", "VideoInfo", "probe"]
+__all__ = ["FrameWalk", "VideoError", "VideoInfo", "probe"]
+
+_MOST_FPS = 1000.0  # frames a second; cameras that are faster write films to be seen slowly
+_RATE_TOLERANCE = 0.02  # by which the header's rate may differ from the frames' times
 
 
 @dataclass(frozen=True)
@@ -16,7 +21,7 @@ class VideoInfo:
     Args:
         path (`Path`): the file.
         duration (`float`): seconds from the first frame to the end of the last one.
-        fps (`float`): average frames per second.
+        fps (`float`): average frames per second: the header's figure, or what was measured where that is wrong.
         frames (`int`): how many frames decode, exactly.
         width (`int`): pixels, after rotation, as square pixels.
         height (`int`): pixels, after rotation.
@@ -36,6 +41,84 @@ class VideoInfo:
     has_audio: bool
 
 
+class FrameWalk:
+    """Decodes a video to its end and measures it on the way: one pass gives the figures and whatever the caller makes
+    of the frames.
+
+    Args:
+        source (`Source`): the open video, at its start.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.frames = 0
+        self.geometry: Geometry | None = None
+        self._first = self._end = 0.0
+        self._stamps: set[int] = set()
+
+    def __iter__(self) -> Iterator[Shown]:
+        source, period = self.source, float(1 / self.source.rate)
+        for frame in decode(source):
+            time = source.time(frame.pts, self.frames)
+            self._end = max(self._end, time + (float(frame.duration * source.time_base) if frame.duration else period))
+            if self.geometry is None:
+                self._first, self.geometry = time, Geometry.of(frame, source.stream)
+            if frame.pts is not None:
+                self._stamps.add(frame.pts)
+            self.frames += 1
+            yield Shown(self.frames - 1, time, frame)
+
+    def so_far(self) -> VideoInfo:
+        """The figures of what was decoded up to now.
+
+        Raises:
+            VideoError: nothing was.
+        """
+        source = self.source
+        if self.geometry is None:
+            raise VideoError(f"{source.path} holds no frame that can be decoded")
+        rate = source.stream.average_rate
+        return VideoInfo(
+            path=source.path,
+            duration=self._end - self._first,
+            fps=float(rate) if rate else self.frames / (self._end - self._first),
+            frames=self.frames,
+            width=self.geometry.width,
+            height=self.geometry.height,
+            rotation=self.geometry.rotation,
+            codec=source.stream.codec_context.name,
+            has_audio=bool(source.container.streams.audio),
+        )
+
+    def info(self) -> VideoInfo:
+        """The figures of the whole video, once all frames have come.
+
+        Raises:
+            VideoError: no frame came, not those that the file lists, or at times that are those of no recording.
+        """
+        info = self.so_far()
+        self._check(info, frame_index(self.source.path))
+        measured = info.frames / info.duration
+        return info if abs(info.fps - measured) <= _RATE_TOLERANCE * measured else replace(info, fps=measured)
+
+    def _check(self, info: VideoInfo, index: FrameIndex) -> None:
+        listed = len(index.times)
+        if info.frames < listed:  # the last packet may be cut off in its middle without an error of the decoder
+            raise VideoError(f"{info.path} is damaged or cut off: {info.frames} of its {listed} frames decode")
+        if info.frames > listed or (index.pts is not None and not self._stamps <= set(index.pts.tolist())):
+            raise VideoError(
+                f"{info.path} is damaged: some of its {info.frames} frames decode without a keyframe before them"
+            )
+        if info.duration >= info.frames * LONGEST_SHOWN:
+            raise VideoError(
+                f"{info.path} has damaged time stamps: its last frame lasts longer than {LONGEST_SHOWN:.0f} s"
+            )
+        if info.frames > _MOST_FPS * info.duration:
+            raise VideoError(
+                f"{info.path} has damaged time stamps: its {info.frames} frames last {info.duration:.3g} s together"
+            )
+
+
 def probe(path: str | Path) -> VideoInfo:
     """Decode all frames of a video, without converting them, and measure it.
 
@@ -44,35 +127,7 @@ def probe(path: str | Path) -> VideoInfo:
             one that is damaged or cut off anywhere.
     """
     with open_video(path) as source:
-        frames, first, end, geometry = _walk(source)
-        if geometry is None:
-            raise VideoError(f"{source.path} holds no frame that can be decoded")
-        listed = len(frame_index(path).times)
-        if frames < listed:  # the last packet may be cut off in its middle without an error of the decoder
-            raise VideoError(f"{source.path} is damaged or cut off: {frames} of its {listed} frames decode")
-        rate = source.stream.average_rate
-        return VideoInfo(
-            path=source.path,
-            duration=end - first,
-            fps=float(rate) if rate else frames / (end - first),
-            frames=frames,
-            width=geometry.width,
-            height=geometry.height,
-            rotation=geometry.rotation,
-            codec=source.stream.codec_context.name,
-            has_audio=bool(source.container.streams.audio),
-        )
-
-
-def _walk(source: Source) -> tuple[int, float, float, Geometry | None]:
-    """Decode to the end: number of frames, time of the first, end of the last, how they are shown."""
-    frames, first, end = 0, 0.0, 0.0
-    geometry: Geometry | None = None
-    period = float(1 / source.rate)
-    for frame in decode(source):
-        time = source.time(frame.pts, frames)
-        end = max(end, time + (float(frame.duration * source.time_base) if frame.duration else period))
-        if geometry is None:
-            first, geometry = time, Geometry.of(frame, source.stream)
-        frames += 1
-    return frames, first, end, geometry
+        walk = FrameWalk(source)
+        for _ in walk:
+            pass
+        return walk.info()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from av.video.frame import VideoFrame
 
-from videopath_hf.video.container import Source, VideoError, decode
+from videopath_hf.video.container import Source, VideoError, decode, seek
 from videopath_hf.video.frame_index import FrameIndex
 
 
@@ -47,7 +47,7 @@ def decode_at(
     assert index.pts is not None
     keyframe = index.keyframe_before(first_wanted)
     for start in (keyframe, index.keyframe_before(keyframe - 1), 0):
-        source.container.seek(int(index.pts[start]), stream=source.stream)
+        seek(source, int(index.pts[start]))
         shown = numbered(source, index, from_start=False, wanted=wanted)
         first = next(shown, None)
         if first is not None and first.index <= first_wanted:

@@ -1,0 +1,102 @@
+"""The two times a lecture is decoded: all frames at low resolution, then those of the clips at full resolution."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+import av
+import numpy as np
+
+from videopath_hf.curation.clips import Grid
+from videopath_hf.curation.lecture import Listener
+from videopath_hf.curation.look import Look, look_at
+from videopath_hf.curation.settings import SegmentSettings
+from videopath_hf.curation.tissue import Picture
+from videopath_hf.video.container import VideoError, open_video
+from videopath_hf.video.decode import Frame, read_frames
+from videopath_hf.video.frame_index import frame_index
+from videopath_hf.video.probe import FrameWalk, VideoInfo
+
+KEPT_BYTES = 300_000_000
+"""Pictures of one segment that are kept for making its clips: 108 of 720p, 54 s at 2 frames a second."""
+
+_CHUNK_BYTES = 160_000_000  # pictures that are decoded together where they are not kept
+_BEAT_FRAMES = 25
+_EPSILON = 1e-6
+
+
+def decode_pass(path: Path, settings: SegmentSettings, listener: Listener) -> tuple[VideoInfo, Look]:
+    """Decode every frame of a video once: prove that it decodes, measure it, and look at it at low resolution.
+
+    Raises:
+        VideoError: it is not a video, or is damaged or cut off anywhere.
+    """
+    with open_video(path) as source:
+        listener.length((source.container.duration or 0) / av.time_base)
+        walk = FrameWalk(source)
+        frames = _small(walk, settings.width, source.stream.frames or None, listener.beat)
+        first = next(frames, None)
+        if first is None:
+            raise VideoError(f"{path} holds no frame that can be decoded")
+        seen = look_at(chain([first], frames), walk.so_far(), settings)
+        return walk.info(), seen
+
+
+def _small(
+    walk: FrameWalk, width: int, listed: int | None, beat: Callable[[int, int | None], None]
+) -> Iterator[Frame]:
+    geometry = None
+    for item in walk:
+        if geometry is None and walk.geometry is not None:
+            geometry = walk.geometry.scaled(width)
+        assert geometry is not None
+        if item.index % _BEAT_FRAMES == 0:
+            beat(item.index, listed)
+        yield Frame(item.index, item.time, geometry.picture(item.frame))
+
+
+def grid_indices(path: Path, grid: Grid) -> list[int]:
+    """Numbers of the frames that are nearest to the times of a grid; of two as near, the earlier one."""
+    times = frame_index(path).times
+    ticks = np.array([grid.time(number) for number in range(grid.frames)])
+    after = np.clip(np.searchsorted(times, ticks - _EPSILON), 0, len(times) - 1)
+    before = np.maximum(after - 1, 0)
+    nearer = ticks - times[before] <= times[after] - ticks + _EPSILON
+    found: list[int] = np.where(nearer, before, after).tolist()
+    return found
+
+
+class SegmentFrames:
+    """The full-size pictures of one segment's grid, decoded once and kept where they fit into `KEPT_BYTES`.
+
+    Args:
+        path (`Path`): the lecture.
+        info (`VideoInfo`): its size.
+        grid (`Grid`): the frames.
+        beat (`Callable`): called for each frame that is handed out.
+    """
+
+    def __init__(self, path: Path, info: VideoInfo, grid: Grid, beat: Callable[[int, int | None], None]) -> None:
+        self.path, self.grid, self.beat = path, grid, beat
+        self._bytes = info.width * info.height * 3
+        self._kept: Sequence[Picture] | None = None
+
+    def all(self) -> Iterator[Picture]:
+        """Hand out all frames, uint8 [H, W, 3] RGB, and keep them, where they fit, for `part`."""
+        if self._kept is None and self._bytes * self.grid.frames <= KEPT_BYTES:
+            self._kept = list(read_frames(self.path, grid_indices(self.path, self.grid)))
+        return self.part(0, self.grid.frames)
+
+    def part(self, first: int, last: int) -> Iterator[Picture]:
+        """Hand out frames `first` to `last`, exclusive, of the grid; they must not be changed."""
+        indices = grid_indices(self.path, self.grid)[first:last] if self._kept is None else []
+        size = max(1, _CHUNK_BYTES // self._bytes)
+        for start in range(first, last, size):
+            stop = min(start + size, last)
+            kept = self._kept
+            chunk = (
+                kept[start:stop] if kept is not None else read_frames(self.path, indices[start - first : stop - first])
+            )
+            for number, picture in enumerate(chunk, start=start):
+                self.beat(number, self.grid.frames)
+                yield picture

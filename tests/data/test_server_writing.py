@@ -128,13 +128,17 @@ def test_a_key_that_expires_on_the_way_leaves_what_is_written(curated: Path, tmp
     assert len(server.paid) == unequal(server.paid) == 6
 
 
-def test_a_used_up_budget_ends_the_run_cleanly_and_a_higher_one_goes_on(curated: Path, tmp_path: Path) -> None:
+def test_a_used_up_budget_ends_the_run_cleanly_and_a_higher_one_goes_on(
+    curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each request could cost 0.01 and then costs 0.001.
+    monkeypatch.setattr("videopath_hf.llm.budget.estimate_tokens", lambda request, settings: 800)
     prices = {"price_input": 10.0, "price_output": 10.0, "max_tokens": 200, "concurrency": 1}
     with serve(decent) as server:
-        with pytest.raises(BudgetError, match=r"budget of 0\.0101 is used up.*holds what is written so far"):
-            write_instructions(curated, tmp_path / "data", settings(server, budget=0.0101, **prices))
+        with pytest.raises(BudgetError, match=r"budget of 0\.0125 is used up.*holds what is written so far"):
+            write_instructions(curated, tmp_path / "data", settings(server, budget=0.0125, **prices))
         paid = len(server.paid)
-        assert paid == 2
+        assert paid == 3
         summary = write_instructions(curated, tmp_path / "data", settings(server, budget=1.0, **prices))
     assert summary.clips == 7
     assert summary.server is not None

@@ -72,7 +72,7 @@ class ChatClient:
             UserError: every request would: the key is refused, the model is not known, nothing answers there, the
                 budget is used up, or `max_failures` requests in a row got no reply.
         """
-        body = json.dumps(request, ensure_ascii=False).encode()
+        body = json.dumps(request).encode()
         async with self._slots:
             try:
                 reply = await self._try(request, body)

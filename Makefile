@@ -21,8 +21,9 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/decode.py
 	$(BIN)/python benchmarks/inference.py
+	$(BIN)/python benchmarks/instruct.py
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[curate,faster-whisper,cluster,judge,dev]'
+	$(BIN)/pip install --quiet --editable '.[curate,faster-whisper,cluster,dev]'
 	touch $@

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -57,10 +57,15 @@ def validate_settings(cls: type[SettingsT], data: dict[str, Any], origin: str) -
 
 
 def _explain(cls: type[BaseModel], error: ValidationError) -> str:
-    first = error.errors()[0]
+    # A misspelt key is often the cause of a missing one.
+    first = next((fault for fault in error.errors() if fault["type"] == "extra_forbidden"), error.errors()[0])
     key = ".".join(str(part) for part in first["loc"]) or "value"
     if first["type"] != "extra_forbidden":
-        return f"{key} = {first.get('input')!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+        message = first["msg"].removeprefix("Value error, ")
+        message = f"{message[0].lower()}{message[1:]}"
+        # Of a rule about several keys, or of a key that is missing, the input is the whole section.
+        section = first["type"] in ("missing", "value_error") and isinstance(first.get("input"), dict)
+        return f"{key}: {message}" if section else f"{key} = {first.get('input')!r}: {message}"
     known = _field_names(cls, first["loc"][:-1])
     near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
@@ -70,8 +75,9 @@ def _explain(cls: type[BaseModel], error: ValidationError) -> str:
 def _field_names(cls: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
     for part in loc:
         field = cls.model_fields.get(str(part))
-        if field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            cls = field.annotation
+        for candidate in (field.annotation, *get_args(field.annotation)) if field is not None else ():
+            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+                cls = candidate
     return sorted(cls.model_fields)
 
 

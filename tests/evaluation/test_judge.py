@@ -10,17 +10,18 @@ from typing import Any
 
 import pytest
 
-from tests.evaluation.judge_server import JudgeServer, Reply, mark, said, serve
-from videopath_hf.errors import MissingExtraError, UserError
-from videopath_hf.evaluation.judge import Judge, JudgeReply, JudgeSample, JudgeSettings
+from tests.llm.chat_server import ChatServer, Reply, mark, said, serve
+from videopath_hf.errors import UserError
+from videopath_hf.evaluation.judge import Judge, JudgeSample, JudgeSettings
 from videopath_hf.evaluation.protocol import ASPECTS
 from videopath_hf.files import read_records
+from videopath_hf.llm.chat import LoggedReply
 from videopath_hf.records import Score
 
 SAMPLE = JudgeSample("r1", "Which diagnosis?", "Brown pigment.\nDiagnosis: Melanosis coli", "Diagnosis: colitis")
 
 
-def settings(server: JudgeServer, **values: Any) -> JudgeSettings:
+def settings(server: ChatServer, **values: Any) -> JudgeSettings:
     return JudgeSettings(base_url=server.url, model="judge-1", **values)
 
 
@@ -99,7 +100,7 @@ def test_the_key_comes_from_the_environment_and_no_other_token_is_sent(monkeypat
         (said(None), "empty"),
         (Reply(200, '{"choices": []}', {"Content-Type": "application/json"}), "holds no choice"),
         (Reply(200, '{"choices": [{"ind', {"Content-Type": "application/json"}), "not a chat completion"),
-        (Reply(200, "<html>Hello</html>", {"Content-Type": "text/html"}), "no choice"),
+        (Reply(200, "<html>Hello</html>", {"Content-Type": "text/html"}), "not a chat completion: <html>"),
         (Reply(400, '{"error": {"message": "bad schema"}}', {"Content-Type": "application/json"}), "400.*bad schema"),
     ],
 )
@@ -184,9 +185,9 @@ def test_nothing_is_paid_twice_even_for_replies_that_could_not_be_read(tmp_path:
         assert len(server.requests) == 1 + 3
     assert values(first) == [3, None, None, 3, None, None]
     assert values(again) == [3, None, 4]
-    entries = read_records(log, JudgeReply)
-    assert next(entry.reply for entry in entries if entry.aspect == "detail") == "prose"
-    assert {entry.tokens for entry in entries} == {100}
+    entries = read_records(log, LoggedReply)
+    assert next(entry.text for entry in entries if entry.about["aspect"] == "detail") == "prose"
+    assert {(entry.tokens_in, entry.tokens_out) for entry in entries} == {(90, 10)}
 
 
 def test_another_judge_does_not_get_the_replies_of_the_first(tmp_path: Path) -> None:
@@ -222,12 +223,6 @@ def test_it_works_inside_a_running_event_loop() -> None:
         assert values(asyncio.run(caller(Judge(settings(server))))) == [5, 5, 5]
 
 
-def test_the_missing_client_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("videopath_hf.evaluation.client.find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"videopath-hf\[judge\]"):
-        Judge(JudgeSettings(base_url="http://localhost:1/v1", model="m"))
-
-
 METRIC_USER = """
 import asyncio, json, sys
 import evaluate
@@ -261,4 +256,4 @@ def test_the_metric_loads_in_a_fresh_process_without_a_network(tmp_path: Path) -
     assert inside["coverage"] == 0.5
     assert inside["Norm-Avg"] == 50
     assert outside["protocol_hash"] == inside["protocol_hash"]
-    assert len(read_records(tmp_path / "log.jsonl", JudgeReply)) == 6
+    assert len(read_records(tmp_path / "log.jsonl", LoggedReply)) == 6

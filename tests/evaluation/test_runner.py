@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.evaluation.judge_server import mark, said, serve
+from tests.llm.chat_server import mark, said, serve
 from videopath_hf.data.folder import read_instructions
 from videopath_hf.errors import TooManyRejectsError, UserError
 from videopath_hf.evaluation.answering import Answerer

@@ -105,8 +105,9 @@ of `source`.
 Written by:
 {writers}
 
-The writer `template` takes sentences from the clip's transcript and from text shown in it, word for word. Nobody
-checked them against the slides.
+The writer `template` takes sentences from the clip's transcript and from text shown in it, word for word;
+`clippath:MODEL` and `vidrip:MODEL` are descriptions by a language model from the same words, the latter checked
+statement by statement against them, again by the model (`written.jsonl`). Nobody checked them against the slides.
 
 Notes:
 {notes}

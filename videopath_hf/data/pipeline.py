@@ -12,13 +12,19 @@ from videopath_hf import __version__
 from videopath_hf.data.card import write_card
 from videopath_hf.data.folder import media_path, write_folder
 from videopath_hf.data.splits import SplitItem, check_no_leak, split_clips
-from videopath_hf.errors import UserError
+from videopath_hf.errors import TooManyRejectsError, UserError
 from videopath_hf.files import content_hash, file_sha256, read_records, resolve_inside, write_json, write_records
 from videopath_hf.instructions.build import RecordBuilder
-from videopath_hf.instructions.describe import describe_clips, diagnosis_key, organ_tells, spellings
-from videopath_hf.instructions.questions import templates_hash
+from videopath_hf.instructions.describe import diagnosis_key, organ_tells, spellings
 from videopath_hf.instructions.settings import InstructSettings
-from videopath_hf.instructions.template import WRITER
+from videopath_hf.instructions.writing import (
+    ServerFigures,
+    Writing,
+    estimate_writing,
+    prompt_hash,
+    write_descriptions,
+)
+from videopath_hf.llm.dry import Estimate
 from videopath_hf.progress import note
 from videopath_hf.records import ClipRecord, InstructionRecord, Reject, Split
 from videopath_hf.runs import Steps, claim_output
@@ -28,8 +34,10 @@ class InstructSummary(BaseModel):
     """What a run of `videopath instruct` made.
 
     `records` counts by kind and split, `diagnoses` the clips by diagnosis and split, `described_from` the clips by
-    where their description came from, `rejects` the clips left out by reason.
+    where their description came from, `rejects` the clips left out by reason, `server` what a server was asked.
     """
+
+    writer: str
 
     clips: int
     records: dict[str, dict[str, int]]
@@ -37,6 +45,7 @@ class InstructSummary(BaseModel):
     described_from: dict[str, int]
     rejects: dict[str, int]
     organ_named: bool
+    server: ServerFigures | None
     notes: list[str]
     seconds: float
 
@@ -54,15 +63,13 @@ def write_instructions(curated: Path, out: Path, settings: InstructSettings) -> 
 
     Raises:
         UserError: `curated` is not a curated folder, misses files or cannot be parted as asked; no clip can be
-            described; `out` cannot be used.
+            described; `out` cannot be used; a server refuses all requests or the budget is used up: what was written
+            until then is in `out`, and the same call goes on.
+        TooManyRejectsError: a server answered for fewer clips than `min_coverage`; the same call asks for the rest.
     """
     curated, out = Path(curated), Path(out)
-    clips_file = curated / "clips.jsonl"
-    if not clips_file.is_file():
-        raise UserError(f"{curated} is not a curated folder: it has no clips.jsonl; make one with `videopath curate`")
-    clips = read_records(clips_file, ClipRecord)
-    _check_clips(clips_file, clips)
-    key = content_hash(file_sha256(clips_file), settings, templates_hash(), __version__)
+    clips = _read_clips(curated)
+    key = content_hash(file_sha256(curated / "clips.jsonl"), prompt_hash(settings), __version__)
     with claim_output(out, key, "instruct"):
         steps = Steps(out / ".steps")
         result = steps.run("write", key, lambda: _write(curated, out, clips, settings))
@@ -76,13 +83,36 @@ def write_instructions(curated: Path, out: Path, settings: InstructSettings) -> 
     return summary
 
 
+def estimate_instructions(curated: Path, out: Path, settings: InstructSettings) -> Estimate:
+    """What `write_instructions` would ask a server for, at most; nothing is sent and nothing written.
+
+    Raises:
+        UserError: `curated` is not a curated folder, or the writer asks no server.
+    """
+    return estimate_writing(Path(curated), Path(out), _read_clips(Path(curated)), settings)
+
+
 def _write(curated: Path, out: Path, clips: Sequence[ClipRecord], settings: InstructSettings) -> dict[str, Any]:
-    described, rejects = describe_clips(clips, settings)
-    if not described:
+    writing = write_descriptions(curated, out, clips, settings)
+    if not writing.described and writing.stopped is not None:
+        raise writing.stopped
+    write_records(out / "rejects.jsonl", writing.rejects)
+    if not writing.described:
+        _check_finished(out, writing, len(clips), settings)
         raise UserError(
-            f"none of the {len(clips)} clips of {curated} can be described: nothing descriptive was said or shown "
-            "in them; curate the lectures with a transcript or with OCR"
+            f"none of the {len(clips)} clips of {curated} can be described ({_counted(writing.rejects)}); curate the "
+            "lectures with a transcript or with OCR"
         )
+    try:
+        result = _write_dataset(curated, out, writing, settings)
+    except UserError as error:
+        raise writing.stopped or error from None
+    _check_finished(out, writing, len(clips), settings)
+    return result
+
+
+def _write_dataset(curated: Path, out: Path, writing: Writing, settings: InstructSettings) -> dict[str, Any]:
+    described, rejects = writing.described, writing.rejects
     kept = [item.clip for item in described]
     splits = split_clips(
         [SplitItem(clip.clip_id, clip.video_id, diagnosis_key(clip)) for clip in kept],
@@ -91,7 +121,7 @@ def _write(curated: Path, out: Path, clips: Sequence[ClipRecord], settings: Inst
         settings.seed,
     )
     organ_named = settings.name_organ == "always" or (settings.name_organ == "auto" and not organ_tells(kept))
-    builder = RecordBuilder(settings, spellings(kept), organ_named, content_hash(WRITER, templates_hash(), settings))
+    builder = RecordBuilder(settings, spellings(kept), organ_named, writing.writer, writing.prompt_hash)
     records: list[InstructionRecord] = []
     for item in described:
         split = splits[item.clip.clip_id]
@@ -102,19 +132,43 @@ def _write(curated: Path, out: Path, clips: Sequence[ClipRecord], settings: Inst
     origins = Counter(item.description.source for item in described)
     notes = _notes(settings, kept, splits, organ_named, origins["case"], rejects)
     write_folder(out, records, sources)
-    write_records(out / "rejects.jsonl", rejects)
     write_card(out, records, notes)
     return {
+        "writer": writing.writer,
         "clips": len(kept),
         "records": _by_split((record.kind, record.split) for record in records),
         "diagnoses": _by_split(
             (builder.spellings[key], splits[clip.clip_id]) for clip in kept if (key := diagnosis_key(clip))
         ),
         "described_from": dict(origins),
-        "rejects": dict(Counter(reject.reason for reject in rejects)),
+        "rejects": dict(Counter(_kind(reject) for reject in rejects)),
         "organ_named": organ_named,
+        "server": writing.server.model_dump(mode="json") if writing.server else None,
         "notes": notes,
     }
+
+
+def _check_finished(out: Path, writing: Writing, clips: int, settings: InstructSettings) -> None:
+    """Raise where a server left too much open; the step then counts as not done, and the next run goes on with it."""
+    if writing.stopped is not None:
+        raise type(writing.stopped)(
+            f"{writing.stopped}; {out} holds what is written so far, {len(writing.described)} of {clips} clips"
+        )
+    coverage = 1 - writing.unanswered / clips
+    if coverage < settings.min_coverage:
+        raise TooManyRejectsError(
+            f"the server did not answer for {writing.unanswered} of {clips} clips (min_coverage is "
+            f"{settings.min_coverage:.1%}); {out} holds the rest, and rejects.jsonl why; run again to ask for them"
+        )
+
+
+def _kind(reject: Reject) -> str:
+    return reject.reason.split(":")[0]
+
+
+def _counted(rejects: Sequence[Reject]) -> str:
+    counts = Counter(_kind(reject) for reject in rejects)
+    return ", ".join(f"{reason}: {count}" for reason, count in counts.items())
 
 
 def _video_path(clip: ClipRecord, split: Split) -> str:
@@ -148,6 +202,15 @@ def _present(curated: Path, clip: ClipRecord, relative: str) -> Path:
     if not path.is_file():
         raise UserError(f"{path} of clip {clip.clip_id} is missing; curate the lecture again")
     return path
+
+
+def _read_clips(curated: Path) -> list[ClipRecord]:
+    path = curated / "clips.jsonl"
+    if not path.is_file():
+        raise UserError(f"{curated} is not a curated folder: it has no clips.jsonl; make one with `videopath curate`")
+    clips = read_records(path, ClipRecord)
+    _check_clips(path, clips)
+    return clips
 
 
 def _check_clips(path: Path, clips: Sequence[ClipRecord]) -> None:

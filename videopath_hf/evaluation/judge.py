@@ -1,51 +1,32 @@
 """A language model as judge, behind any OpenAI-compatible address: nothing paid twice, null on failure."""
 
-import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import ClassVar, NamedTuple
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from videopath_hf.evaluation import protocol
-from videopath_hf.evaluation.client import ChatClient, ChatReply, NoReplyError, require_client
-from videopath_hf.evaluation.log import AppendLog
 from videopath_hf.evaluation.metrics import aggregate
 from videopath_hf.evaluation.protocol import ASPECTS
-from videopath_hf.files import content_hash
-from videopath_hf.records import Record, Score
-from videopath_hf.settings import Settings
+from videopath_hf.llm.chat import LoggedChat, LoggedReply
+from videopath_hf.llm.client import NoReplyError
+from videopath_hf.llm.pool import run_all, run_coroutine
+from videopath_hf.llm.settings import ServerSettings
+from videopath_hf.records import Score
 
 
-class JudgeSettings(Settings):
-    """Which judge, and how it is asked.
+class JudgeSettings(ServerSettings):
+    """Which judge, and how it is asked: the fields of `ServerSettings`, with `base_url` and `model` from the
+    environment variables `VIDEOPATH_JUDGE_BASE_URL` and `VIDEOPATH_JUDGE_MODEL` if omitted.
 
     Args:
-        base_url (`str`): an OpenAI-compatible address, up to and including `/v1`.
-        model (`str`): name of the model there.
         api_key_env (`str`, defaults to `"VIDEOPATH_JUDGE_API_KEY"`): environment variable that holds the key; a
             server that wants none is asked without it.
-        concurrency (`int`, defaults to 8): requests under way at once.
-        max_retries (`int`, defaults to 5): further tries of a request on 408, 409, 429, 5xx, timeouts and lost
-            connections; a Retry-After is kept, else the waits grow exponentially.
-        timeout (`float`, defaults to 120.0): longest time for one reply, in seconds.
-        max_tokens (`int`, defaults to 512): longest reply.
     """
 
-    base_url: str
-    model: str
+    environment: ClassVar[str] = "VIDEOPATH_JUDGE"
     api_key_env: str = "VIDEOPATH_JUDGE_API_KEY"
-    concurrency: Annotated[int, Field(ge=1)] = 8
-    max_retries: Annotated[int, Field(ge=0)] = 5
-    timeout: Annotated[float, Field(gt=0)] = 120.0
-    max_tokens: Annotated[int, Field(ge=1)] = 512
-
-    def identity(self) -> tuple[str, str, str]:
-        """What decides a score: address, model and protocol. The rest is only how it is fetched."""
-        return self.base_url.rstrip("/"), self.model, protocol.protocol_hash()
 
 
 class JudgeSample(NamedTuple):
@@ -55,18 +36,6 @@ class JudgeSample(NamedTuple):
     question: str
     reference: str
     prediction: str | None
-
-
-class JudgeReply(Record):
-    """A line of the log: what came back for one request, whether it could be read or not."""
-
-    key: str
-    judge: str
-    protocol_hash: str
-    id: str
-    aspect: str
-    reply: str
-    tokens: int | None
 
 
 class JudgeSummary(BaseModel):
@@ -93,92 +62,51 @@ class Judge:
     Args:
         settings (`JudgeSettings`): which judge.
         log (`Path`, *optional*): file that keeps every reply; a request that was answered before is not sent again.
-
-    Raises:
-        MissingExtraError: the client library is not installed.
     """
 
     def __init__(self, settings: JudgeSettings, log: Path | None = None) -> None:
-        require_client("asking a judge")
         self.settings = settings
         self._log_path = log
-        self._seen: dict[str, JudgeReply] = {}
+        self._known: dict[str, LoggedReply] = {}
 
     def score(self, samples: Sequence[JudgeSample]) -> list[Score]:
         """Judge all samples: three scores each, in their order. Works inside a running event loop as well.
 
         Raises:
-            UserError: the address refuses the key or does not know the model, or cannot be reached at all. What was
-                answered until then is in the log.
+            UserError: the address refuses the key or does not know the model, cannot be reached at all, fails again
+                and again, or the budget is used up. What was answered until then is in the log.
         """
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return asyncio.run(self.score_async(samples))
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(lambda: asyncio.run(self.score_async(samples))).result()
+        return run_coroutine(lambda: self.score_async(samples))
 
     async def score_async(self, samples: Sequence[JudgeSample]) -> list[Score]:
         """As `score`, for callers that await."""
-        settings = self.settings
-        with ExitStack() as stack:
-            log = stack.enter_context(AppendLog(self._log_path, JudgeReply)) if self._log_path else None
-            self._seen.update({entry.key: entry for entry in log.entries} if log else {})
-            locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-            async with ChatClient(
-                settings.base_url,
-                settings.api_key_env,
-                settings.concurrency,
-                settings.max_retries,
-                settings.timeout,
-            ) as client:
+        wanted = [(sample, aspect) for sample in samples for aspect in ASPECTS]
+        scores: dict[int, Score] = {}
+        async with LoggedChat(self.settings, self._log_path, self._known) as chat:
 
-                async def judge(sample: JudgeSample, aspect: str) -> Score:
-                    metric = f"judge_{aspect}"
-                    if sample.prediction is None:
-                        return Score(id=sample.id, metric=metric, value=None, reason="there is no answer")
-                    request = self._request(sample, sample.prediction, aspect)
-                    key = content_hash(*settings.identity(), request)
-                    # Two equal requests: the second waits and finds the first one's reply.
-                    async with locks[key]:
-                        if key not in self._seen:
-                            try:
-                                reply = await client.complete(request)
-                            except NoReplyError as error:
-                                return Score(id=sample.id, metric=metric, value=None, reason=str(error))
-                            self._keep(key, reply, sample.id, aspect, log)
-                    mark = protocol.read_mark(self._seen[key].reply)
-                    return Score(id=sample.id, metric=metric, value=mark.score, reason=mark.reason)
+            async def judge(index: int) -> None:
+                scores[index] = await self._judge(chat, *wanted[index])
 
-                tasks = [asyncio.ensure_future(judge(sample, aspect)) for sample in samples for aspect in ASPECTS]
-                try:
-                    return list(await asyncio.gather(*tasks))
-                finally:
-                    for task in tasks:
-                        task.cancel()
-                    await asyncio.gather(*tasks, return_exceptions=True)
+            stopped = await run_all(range(len(wanted)), judge, self.settings.concurrency)
+        if stopped is not None:
+            raise stopped
+        return [scores[index] for index in range(len(wanted))]
 
-    def _request(self, sample: JudgeSample, prediction: str, aspect: str) -> dict[str, Any]:
-        return {
-            "model": self.settings.model,
-            "messages": protocol.messages(aspect, sample.question, sample.reference, prediction),
-            "response_format": protocol.RESPONSE_FORMAT,
-            "temperature": 0.0,
-            "max_tokens": self.settings.max_tokens,
-        }
-
-    def _keep(self, key: str, reply: ChatReply, name: str, aspect: str, log: AppendLog[JudgeReply] | None) -> None:
-        self._seen[key] = JudgeReply(
-            key=key,
-            judge=self.settings.model,
-            protocol_hash=protocol.protocol_hash(),
-            id=name,
-            aspect=aspect,
-            reply=reply.text,
-            tokens=reply.tokens,
-        )
-        if log is not None:
-            log.append(self._seen[key])
+    async def _judge(self, chat: LoggedChat, sample: JudgeSample, aspect: str) -> Score:
+        metric = f"judge_{aspect}"
+        if sample.prediction is None:
+            return Score(id=sample.id, metric=metric, value=None, reason="there is no answer")
+        messages = protocol.messages(aspect, sample.question, sample.reference, sample.prediction)
+        request = self.settings.chat_request(messages, protocol.RESPONSE_FORMAT)
+        about = {"protocol_hash": protocol.protocol_hash(), "id": sample.id, "aspect": aspect}
+        try:
+            reply = await chat.ask(request, about)
+        except NoReplyError as error:
+            return Score(id=sample.id, metric=metric, value=None, reason=str(error))
+        if reply.fault is not None:
+            return Score(id=sample.id, metric=metric, value=None, reason=reply.fault)
+        mark = protocol.read_mark(reply.text)
+        return Score(id=sample.id, metric=metric, value=mark.score, reason=mark.reason)
 
     def summarise(self, scores: Sequence[Score]) -> JudgeSummary:
         """The paper's columns out of the scores of one set of answers."""

@@ -50,8 +50,9 @@ def parse_answer(text: str) -> ParsedAnswer:
 def normalise_diagnosis(text: str) -> str:
     """A diagnosis in the form that is compared: case, accents, punctuation and a leading article do not count."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
-    letters = "".join(char for char in decomposed if not unicodedata.combining(char))
-    words = re.sub(r"[\W_]+", " ", letters).split()
+    if not decomposed.isascii():
+        decomposed = "".join(char for char in decomposed if not unicodedata.combining(char))
+    words = re.sub(r"[\W_]+", " ", decomposed).split()
     if len(words) > 1 and words[0] in ("a", "an", "the"):
         words = words[1:]
     return " ".join(words)

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from videopath_hf.instructions.answers import format_answer, normalise_diagnosis
-from videopath_hf.instructions.questions import write_questions
+from videopath_hf.instructions.questions import load_wordings, write_questions
 from videopath_hf.instructions.settings import InstructSettings
-from videopath_hf.instructions.template import WRITER, Description
+from videopath_hf.instructions.template import Description
 from videopath_hf.records import ClipRecord, InstructionKind, InstructionRecord, Media, Split
 
 
@@ -17,16 +17,24 @@ class RecordBuilder:
         settings (`InstructSettings`): seed, number of questions, licence.
         spellings (`Mapping[str, str]`): how to write each diagnosis, by its normalised form.
         organ_named (`bool`): whether questions name the organ.
-        prompt_hash (`str`): what the wordings and settings hash to.
+        writer (`str`): who wrote the descriptions.
+        prompt_hash (`str`): what prompts, wordings and settings hash to.
     """
 
     def __init__(
-        self, settings: InstructSettings, spellings: Mapping[str, str], organ_named: bool, prompt_hash: str
+        self,
+        settings: InstructSettings,
+        spellings: Mapping[str, str],
+        organ_named: bool,
+        writer: str,
+        prompt_hash: str,
     ) -> None:
         self.settings = settings
         self.spellings = spellings
         self.organ_named = organ_named
+        self.writer = writer
         self.prompt_hash = prompt_hash
+        self.wordings = load_wordings(settings.questions)
 
     def build(
         self, clip: ClipRecord, description: Description, split: Split, video_path: str, image_paths: Sequence[str]
@@ -49,7 +57,7 @@ class RecordBuilder:
             "start": clip.start,
             "end": clip.end,
             "licence": self.settings.licence,
-            "writer": WRITER,
+            "writer": self.writer,
             "prompt_hash": self.prompt_hash,
         }
         records = []
@@ -59,19 +67,22 @@ class RecordBuilder:
             image = Media(type="image", path=path)
             records.append(_record(f"{clip.clip_id}_k{number}_c", "caption", image, "", caption, None, common))
             if diagnosis:
-                (question,) = write_questions("image", 1, f"{clip.clip_id}_k{number}", seed, organ)
+                (question,) = write_questions(
+                    "image", 1, f"{clip.clip_id}_k{number}", seed, organ, wordings=self.wordings
+                )
                 records.append(
                     _record(
                         f"{clip.clip_id}_k{number}_q0", "image", image, question, description.text, diagnosis, common
                     )
                 )
         video = Media(type="video", path=video_path)
-        requests = write_questions("clip", asked, clip.clip_id, seed, organ, diagnosis is not None)
+        requests = write_questions("clip", asked, clip.clip_id, seed, organ, diagnosis is not None, self.wordings)
         for number, question in enumerate(requests):
             name = f"{clip.clip_id}_d{number}"
             records.append(_record(name, "clip", video, question, description.text, diagnosis, common))
         if diagnosis:
-            for number, question in enumerate(write_questions("video", asked, clip.clip_id, seed, organ)):
+            questions = write_questions("video", asked, clip.clip_id, seed, organ, wordings=self.wordings)
+            for number, question in enumerate(questions):
                 name = f"{clip.clip_id}_q{number}"
                 records.append(_record(name, "video", video, question, description.text, diagnosis, common))
         return records

@@ -1,7 +1,7 @@
 """Which clips can be described, in which words, and what their diagnoses are called."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from videopath_hf.instructions.answers import normalise_diagnosis
@@ -22,23 +22,46 @@ def describe_clips(clips: Sequence[ClipRecord], settings: InstructSettings) -> t
     writer = TemplateWriter(clips, settings.not_descriptive, settings.keep_diagnosis_sentences)
     described: list[Described] = []
     rejects: list[Reject] = []
-    seen: dict[str, str] = {}
+    seen: set[str] = set()
     for clip in clips:
         if clip.sha256 in seen:
-            rejects.append(_reject(clip, "same file as an earlier clip"))
+            rejects.append(reject(clip, "same file as an earlier clip"))
         elif description := writer.describe(clip):
-            seen[clip.sha256] = clip.clip_id
+            seen.add(clip.sha256)
             described.append(Described(clip, description))
         elif not clip.transcript and not clip.removed_text:
-            rejects.append(_reject(clip, "neither spoken nor shown text"))
+            rejects.append(reject(clip, "neither spoken nor shown text"))
         else:
-            rejects.append(_reject(clip, "nothing said or shown describes it"))
+            rejects.append(reject(clip, "nothing said or shown describes it"))
     return described, rejects
 
 
-def _reject(clip: ClipRecord, reason: str) -> Reject:
+def with_words(clips: Iterable[ClipRecord]) -> tuple[list[ClipRecord], list[Reject]]:
+    """The clips a language model can be asked about: with words of their own, each file once; the rest as rejects."""
+    chosen: list[ClipRecord] = []
+    rejects: list[Reject] = []
+    seen: set[str] = set()
+    for clip in clips:
+        if clip.sha256 in seen:
+            rejects.append(reject(clip, "same file as an earlier clip"))
+        elif not clip.transcript and not clip.removed_text:
+            rejects.append(reject(clip, "neither spoken nor shown text"))
+        else:
+            seen.add(clip.sha256)
+            chosen.append(clip)
+    return chosen, rejects
+
+
+def reject(clip: ClipRecord, reason: str, figures: Mapping[str, float] | None = None) -> Reject:
+    """A clip that is left out; what stands before a colon in `reason` is what it is counted under."""
     return Reject(
-        video_id=clip.video_id, source=clip.source, start=clip.start, end=clip.end, step="instruct", reason=reason
+        video_id=clip.video_id,
+        source=clip.source,
+        start=clip.start,
+        end=clip.end,
+        step="instruct",
+        reason=reason,
+        figures=dict(figures or {}),
     )
 
 
@@ -53,7 +76,7 @@ def organ_tells(clips: Iterable[ClipRecord]) -> bool:
 
 
 def diagnosis_key(clip: ClipRecord) -> str | None:
-    """The clip\'s diagnosis in its normalised form, or None where it is not known."""
+    """The clip's diagnosis in its normalised form, or None where it is not known."""
     return (normalise_diagnosis(clip.diagnosis.value) or None) if clip.diagnosis else None
 
 

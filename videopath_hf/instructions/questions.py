@@ -1,52 +1,117 @@
-"""Question wordings: several paraphrases for each kind of record, chosen by seed."""
+"""Question wordings: several paraphrases for each kind of record and organ, chosen by seed."""
 
 import random
+from functools import cache
+from pathlib import Path
 from typing import Literal
 
+from pydantic import Field, field_validator, model_validator
+
+from videopath_hf.errors import UserError
 from videopath_hf.files import content_hash
+from videopath_hf.instructions.prompts import PROMPTS
+from videopath_hf.settings import Settings, load_settings
 
 Medium = Literal["image", "clip", "video"]
+QUESTIONS_PER_MEDIUM = 6
+"""How many differently worded questions there are about one medium of any organ, in the file that ships."""
 
-_DIAGNOSTIC = (
-    "Which diagnosis fits the {tissue} in this {medium} best? Describe what can be seen first.",
-    "Describe the features of the {tissue} shown in this {medium}, then name the best diagnosis.",
-    "Look at the {tissue} in this {medium}. What are the findings, and what is the most fitting diagnosis?",
-    "First put into words what this {medium} of {tissue} shows, then state the diagnosis it supports best.",
-    "Here is a {medium} of {tissue}. Give a description of it and, at the end, the best diagnosis.",
-    "What do you observe in the {tissue} of this {medium}, and which diagnosis follows from it?",
-)
-_DESCRIPTIVE = (
-    "Describe what this {medium} of {tissue} shows{ending}.",
-    "What can be seen in the {tissue} of this {medium}? Write a description{ending}.",
-    "Look at this {medium} of {tissue} and describe it{ending}.",
-    "Put the findings in this {medium} of {tissue} into words{ending}.",
-    "Write a description of the {tissue} that this {medium} shows{ending}.",
-    "Go through this {medium} of {tissue} and report the visible features{ending}.",
-)
-_ENDING = " and close with a diagnosis"
-QUESTIONS_PER_MEDIUM = min(len(_DIAGNOSTIC), len(_DESCRIPTIVE))
-"""How many differently worded questions there are about one medium."""
+
+def _check_wordings(wordings: tuple[str, ...]) -> tuple[str, ...]:
+    for wording in wordings:
+        try:
+            wording.format(medium="", tissue="", ending="")
+        except (KeyError, IndexError, ValueError):
+            raise ValueError(f"{wording!r} may hold {{medium}}, {{tissue}} and {{ending}} only") from None
+    if len(set(wordings)) < len(wordings):
+        raise ValueError("a wording stands there twice")
+    return wordings
+
+
+class OrganWordings(Settings):
+    """What is asked about one organ beside the general questions; `also` are further names of it."""
+
+    also: tuple[str, ...] = ()
+    diagnostic: tuple[str, ...] = ()
+    descriptive: tuple[str, ...] = ()
+
+    _wordings = field_validator("diagnostic", "descriptive")(_check_wordings)
+
+
+class Wordings(Settings):
+    """A file of question wordings, see `prompts/questions.yaml`."""
+
+    version: int
+    ending: str
+    diagnostic: tuple[str, ...] = Field(min_length=1)
+    descriptive: tuple[str, ...] = Field(min_length=1)
+    organs: dict[str, OrganWordings] = Field(default_factory=dict)
+
+    _wordings = field_validator("diagnostic", "descriptive")(_check_wordings)
+
+    @model_validator(mode="after")
+    def _one_organ_a_name(self) -> "Wordings":
+        names = [name.casefold() for organ, own in self.organs.items() for name in (organ, *own.also)]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"organ name {name!r} stands there twice")
+        return self
+
+    def of(self, kind: Literal["diagnostic", "descriptive"], organ: str | None) -> tuple[str, ...]:
+        """All wordings of a kind: the organ's own, where it has any, and the general ones."""
+        name = (organ or "").casefold().strip()
+        own = [
+            wordings
+            for known, wordings in self.organs.items()
+            if name in (known.casefold(), *(other.casefold() for other in wordings.also))
+        ]
+        general: tuple[str, ...] = getattr(self, kind)
+        return tuple(dict.fromkeys((*getattr(own[0], kind), *general))) if own else general
+
+
+def load_wordings(path: Path | None = None) -> Wordings:
+    """The wordings of a file, by default the one that ships; raises `UserError` for a file that cannot be used."""
+    return load_settings(Wordings, path) if path is not None else _shipped()
+
+
+@cache
+def _shipped() -> Wordings:
+    return load_settings(Wordings, PROMPTS / "questions.yaml")
 
 
 def write_questions(
-    medium: Medium, count: int, key: str, seed: int, organ: str | None = None, diagnosis: bool = True
+    medium: Medium,
+    count: int,
+    key: str,
+    seed: int,
+    organ: str | None = None,
+    diagnosis: bool = True,
+    wordings: Wordings | None = None,
 ) -> list[str]:
     """Choose `count` different wordings.
 
     Args:
         medium (`str`): images and videos are asked for a diagnosis, description first; clips for a description.
-        count (`int`): how many, at most `QUESTIONS_PER_MEDIUM`.
+        count (`int`): how many, at most `QUESTIONS_PER_MEDIUM` of the shipped file.
         key (`str`): what the question is about; with `seed` it decides which wordings are taken.
         seed (`int`): seed of the choice.
         organ (`str`, *optional*): named in the question; without it the words are "tissue" alone.
         diagnosis (`bool`, defaults to `True`): whether the answer to a clip's question ends with a diagnosis.
+        wordings (`Wordings`, *optional*): the shipped ones if omitted.
+
+    Raises:
+        UserError: there are fewer wordings than that.
     """
-    templates = _DESCRIPTIVE if medium == "clip" else _DIAGNOSTIC
+    wordings = wordings or _shipped()
+    templates = wordings.of("descriptive" if medium == "clip" else "diagnostic", organ)
+    if count > len(templates):
+        raise UserError(f"{count} questions are wanted of {len(templates)} wordings; add some to the file `questions`")
     chosen = random.Random(f"{seed}:{medium}:{key}").sample(templates, count)
     tissue = f"{organ} tissue" if organ else "tissue"
-    return [template.format(medium=medium, tissue=tissue, ending=_ENDING if diagnosis else "") for template in chosen]
+    ending = wordings.ending if diagnosis else ""
+    return [template.format(medium=medium, tissue=tissue, ending=ending) for template in chosen]
 
 
-def templates_hash() -> str:
+def templates_hash(wordings: Wordings | None = None) -> str:
     """Hash of all wordings: with the settings it tells which questions a record was written from."""
-    return content_hash(_DIAGNOSTIC, _DESCRIPTIVE, _ENDING)
+    return content_hash(wordings or _shipped())

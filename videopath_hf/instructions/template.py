@@ -36,15 +36,17 @@ _STATES_A_DIAGNOSIS = re.compile(r"\bdiagnos(is|es|ed|e)\b", re.IGNORECASE)
 
 
 class Description(NamedTuple):
-    """Sentences that describe a clip and where they come from: spoken over it, shown in it, or said of its case."""
+    """Sentences that describe a clip and where they come from: spoken over it, shown in it, said of its case, or
+    written by a language model out of these."""
 
     sentences: tuple[str, ...]
-    source: Literal["transcript", "text", "case"]
+    source: Literal["transcript", "text", "case", "written"]
+    reasoning: str = ""
 
     @property
     def text(self) -> str:
-        """The sentences as one paragraph."""
-        return " ".join(self.sentences)
+        """The sentences as one paragraph, with what follows from them at its end."""
+        return " ".join((*self.sentences, self.reasoning)).strip()
 
 
 class TemplateWriter:

@@ -1,5 +1,6 @@
 """A log one line a finished piece of work: killed at any moment, nothing finished is lost."""
 
+import asyncio
 import os
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +11,14 @@ from pydantic import BaseModel
 from videopath_hf.files import read_records
 
 EntryT = TypeVar("EntryT", bound=BaseModel)
+
+
+def read_log(path: Path, cls: type[EntryT]) -> list[EntryT]:
+    """The records of a log that may be written to at this moment, without a last line that is not whole yet."""
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")[:-1]
+    return [cls.model_validate_json(line) for line in lines if line.strip()]
 
 
 class AppendLog(Generic[EntryT]):
@@ -27,6 +36,9 @@ class AppendLog(Generic[EntryT]):
     def __init__(self, path: Path, cls: type[EntryT]) -> None:
         self._path = path
         self._stream: TextIO | None = None
+        self._pending: list[str] = []
+        self._queued = self._kept = 0
+        self._committing: asyncio.Lock | None = None
         self.entries: list[EntryT] = []
         if path.exists():
             with path.open("r+b") as stream:
@@ -35,13 +47,31 @@ class AppendLog(Generic[EntryT]):
 
     def append(self, entry: EntryT) -> None:
         """Write one record and make sure that it is on disk."""
+        self._commit([entry.model_dump_json() + "\n"])
+        self.entries.append(entry)
+
+    async def append_soon(self, entry: EntryT) -> None:
+        """As `append`, for many tasks at once: it returns when the record is on disk, and those that wait at the same
+        time share one write, which the event loop does not wait for."""
+        self._pending.append(entry.model_dump_json() + "\n")
+        self._queued += 1
+        mine = self._queued
+        self._committing = self._committing or asyncio.Lock()
+        async with self._committing:
+            if self._kept < mine:
+                lines, self._pending = self._pending, []
+                until = self._queued
+                await asyncio.to_thread(self._commit, lines)
+                self._kept = until
+        self.entries.append(entry)
+
+    def _commit(self, lines: list[str]) -> None:
         if self._stream is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._stream = self._path.open("a", encoding="utf-8")
-        self._stream.write(entry.model_dump_json() + "\n")
+        self._stream.write("".join(lines))
         self._stream.flush()
         os.fsync(self._stream.fileno())
-        self.entries.append(entry)
 
     def __enter__(self) -> "AppendLog[EntryT]":
         return self
@@ -49,5 +79,7 @@ class AppendLog(Generic[EntryT]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._pending:  # tasks were cancelled while they waited: what they had is paid for
+            self._commit(self._pending)
         if self._stream is not None:
             self._stream.close()

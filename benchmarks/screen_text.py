@@ -37,7 +37,10 @@ _MOVED = 16  # grey levels by which coding alone hardly moves a pixel
 
 
 class Shown(NamedTuple):
-    """A frame of a clip: as it was in the lecture, transcoded without refinement, and as the clip has it."""
+    """A frame of a clip: as it was in the lecture, transcoded without refinement, and as the clip has it.
+
+    All are of the lecture's size; what the clip cuts away is black in it.
+    """
 
     time: float
     original: np.ndarray[Any, Any]
@@ -90,8 +93,16 @@ def _frames(clip: ClipRecord, curated: Path, video: Path, folder: Path) -> Itera
     write_clip(plain, originals, clip.fps, crf)
     pairs = zip(originals, iter_frames(plain), iter_frames(curated / clip.clip), strict=True)
     for number, (original, transcoded, refined) in enumerate(pairs):
-        yield Shown(clip.start + number / clip.fps, original, transcoded.image, refined.image)
+        x0, y0, x1, y1 = _kept(clip, original)
+        placed = np.zeros_like(original)
+        placed[y0:y1, x0:x1] = refined.image
+        yield Shown(clip.start + number / clip.fps, original, transcoded.image, placed)
     plain.unlink()
+
+
+def _kept(clip: ClipRecord, original: np.ndarray[Any, Any]) -> Box:
+    x, y = clip.crop[:2] if clip.crop else (0, 0)
+    return x, y, min(x + clip.width, original.shape[1]), min(y + clip.height, original.shape[0])
 
 
 class _Tally:
@@ -148,13 +159,17 @@ class _Pixels:
         self.total = {True: 0, False: 0}
 
     def add(self, clip: ClipRecord, shown: Shown) -> None:
-        height, width = shown.refined.shape[:2]
+        x0, y0, x1, y1 = _kept(clip, shown.original)
+        height, width = shown.transcoded.shape[:2]
         inside = np.zeros((height, width), dtype=bool)
         for text in clip.removed_text:
             _fill(inside, text.box, 0)
         for person in clip.persons:
             _fill(inside, person.box, _INSET)
-        difference = shown.refined.astype(np.int16) - shown.transcoded[:height, :width]
+        for thumbnail in clip.thumbnails:
+            _fill(inside, thumbnail, _INSET)
+        inside = inside[y0:y1, x0:x1]
+        difference = shown.refined[y0:y1, x0:x1].astype(np.int16) - shown.transcoded[y0:y1, x0:x1]
         moved = np.abs(difference).max(axis=2) > _MOVED
         self.errors.setdefault(clip.clip_id, []).append(float(np.square(difference[~inside].astype(float)).mean()))
         for side, mask in ((True, inside), (False, ~inside)):

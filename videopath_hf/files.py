@@ -123,7 +123,7 @@ def content_hash(*parts: Any) -> str:
         return str(value)
 
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=plain)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]  # file names may hold any bytes
 
 
 def resolve_inside(root: str | Path, relative: str) -> Path:

@@ -257,7 +257,7 @@ def test_a_missing_extra_is_named_before_anything_is_made(
 
 @pytest.mark.parametrize(
     ("override", "complaint"),
-    [("transcript.backend=sidecar", "no input has"), ("transcript.backend=whisper", "cannot be used")],
+    [("transcript.backend=sidecar", "no input has"), ("transcript.backend=whisper", "transcript.backend=whisper")],
 )
 def test_a_backend_that_cannot_work_is_refused_before_anything_is_made(
     lecture: Path, tmp_path: Path, override: str, complaint: str

@@ -25,6 +25,7 @@ from videopath_hf.curation.reading import SegmentReading, name_presenters, read_
 from videopath_hf.curation.refine import Refiner, covered_share
 from videopath_hf.curation.segments import find_segments
 from videopath_hf.curation.transcript import Transcript, transcribe, transcript_inputs
+from videopath_hf.curation.yolo import check_detectors
 from videopath_hf.records import ClipRecord, PersonBox, RemovedText, Segment, Sentence
 from videopath_hf.video.backends import cpus
 from videopath_hf.video.frame_index import frame_index
@@ -90,7 +91,8 @@ class FindSegments(Block):
     watched = True
 
     def run(self, state: LectureState) -> Count:
-        result = state.once(self, "segment", [state.lecture.video_id], lambda: self._work(state))
+        inputs = [state.lecture.video_id, check_detectors(state.settings)]
+        result = state.once(self, "segment", inputs, lambda: self._work(state))
         state.segments = [Segment.model_validate(segment) for segment in result["segments"]]
         state.look = None  # nobody needs it any more, and it grows with the lecture
         state.candidates = candidates_hash(state.segments)
@@ -132,7 +134,7 @@ class Read(SegmentBlock):
     """Reads each segment at full resolution: its text, its presenters, the colour of its glass."""
 
     name = "read"
-    sections = ("persons", "screen_text", "tissue")
+    sections = ("persons", "screen_text")
     needs = ("info", "segments")
     gives = ("readings",)
     watched = True
@@ -146,7 +148,7 @@ class Read(SegmentBlock):
         tissue = segment.kind == "tissue"
         known = [reading.layout for reading in state.readings.values() if reading.layout is not None]
         inputs: list[Any] = [segment.kind, grid, segment.end, foreign, settings.segments.sample_fps]
-        inputs += [reader and reader.name, known if tissue else None]
+        inputs += [reader and reader.name, known if tissue else None, check_detectors(settings)]
 
         def work() -> dict[str, Any]:
             path = state.lecture.path
@@ -166,7 +168,7 @@ class Clip(SegmentBlock):
     """Cuts tissue segments into clips and writes their files, two at a time, beside the reading of what follows."""
 
     name = "clip"
-    sections = ("clips", "screen_text", "tissue")
+    sections = ("clips", "screen_text")
     needs = ("info", "segments", "readings")
     gives = ("plans", "files")
     watched = True
@@ -209,9 +211,9 @@ class Clip(SegmentBlock):
         spans = [(sentence.start, sentence.end) for sentence in said]
         name = f"clip_{plan.clip_id}"
         paths = clip_paths(plan, state.out, settings)
+        part = kept_part(reading.layout, state.settings.tissue, (info.width, info.height))
 
         def work() -> dict[str, Any]:
-            part = kept_part(reading.layout, state.settings.tissue, (info.width, info.height))
             refiner = Refiner(reading.texts, reading.persons, reading.glass, state.settings.screen_text, **part)
             pictures = frames.part(plan.first, plan.last)
             made = make_clip(state.lecture.path, plan, refiner, said, state.out, settings, pictures)._asdict()
@@ -219,7 +221,7 @@ class Clip(SegmentBlock):
             made["persons"] = [person.model_dump() for person in made["persons"]]
             return {"made": made, "sizes": [path.stat().st_size for path in paths]}
 
-        inputs = [plan.clip_id, plan.grid, plan.first, plan.last, plan.segment.end, reading, spans]
+        inputs = [plan.clip_id, plan.grid, plan.first, plan.last, plan.segment.end, reading, spans, part]
         done = state.once(self, name, inputs, work)
         if [path.stat().st_size if path.is_file() else None for path in paths] != done["sizes"]:
             state.steps.forget(name)  # somebody removed or damaged a file: make it again

@@ -1,5 +1,6 @@
 """Damaged videos: none may crash, hang or confuse what reads it, or touch the other videos of a run."""
 
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -16,6 +17,9 @@ from videopath_hf.files import read_json, read_records
 from videopath_hf.records import ClipRecord, Reject
 
 SEED = 4
+FULL = pytest.mark.skipif(
+    os.environ.get("VIDEOPATH_FUZZ") != "full", reason="takes minutes: the full set runs with VIDEOPATH_FUZZ=full"
+)
 SETTINGS = ["screen_text.backend=none", "transcript.backend=none", "max_failed_videos=1", "clips.min_seconds=1"]
 
 
@@ -100,7 +104,7 @@ def test_every_way_of_reading_a_damaged_file_ends_in_frames_or_in_a_sentence(
     check_reading(sample(files, 240, SEED), tmp_path)
 
 
-@pytest.mark.slow
+@FULL
 @pytest.mark.parametrize("seed", range(3))
 def test_every_way_of_reading_the_full_set_ends_in_frames_or_in_a_sentence(seed: int, tmp_path: Path) -> None:
     (tmp_path / "made").mkdir()
@@ -117,7 +121,7 @@ def test_damaged_files_leave_the_run_and_its_other_videos_alone(files: list[Dama
     check_run(sample(videos, 36, SEED), tmp_path, limit=300)
 
 
-@pytest.mark.slow
+@FULL
 def test_hundreds_of_damaged_files_leave_the_run_and_its_other_videos_alone(
     files: list[Damaged], tmp_path: Path
 ) -> None:

@@ -65,3 +65,8 @@ def test_pages_black_frames_and_grey_rooms_are_not_tissue() -> None:
     assert kind(np.zeros((90, 160, 3), dtype=np.uint8)) == "title"
     assert kind(room) == "other"
     assert kind(stained(90, 160)) == kind(stained(90, 160, dab=True)) == "tissue"
+
+
+def test_a_picture_a_few_pixels_flat_is_looked_at_too() -> None:
+    segments = segments_of(np.full((8, WIDTH, 3), 20 * number, dtype=np.uint8) for number in range(12))
+    assert segments[0].start == 0 and segments[-1].end == 12 / FPS

@@ -112,10 +112,3 @@ def test_a_dissolve_takes_the_place_of_the_cuts_a_detector_saw_in_it_and_a_jump_
     assert join_cuts([50, 110, 118, 300], [dissolve, jump, lone], 15) == [50, 100, 300, 400]
     assert join_cuts([50], [], 15) == [50]
     assert join_cuts([], [Transition(14, 14, "jump")], 15) == []
-
-
-def test_a_picture_flatter_than_a_block_is_looked_at_too() -> None:
-    finder = TransitionFinder(FPS)
-    for number in range(8):
-        finder.add(np.full((4, 160), 30 * number, dtype=np.uint8))
-    assert all(0 <= found.first <= found.last < 8 for found in finder.finish())

@@ -17,6 +17,7 @@ from videopath_hf.video.decode import Frame, iter_frames
 from videopath_hf.video.probe import VideoInfo
 
 _SMALL = 160  # pixels of width at which structure and motion are looked at
+_FLATTEST = 20  # pixels of height: what looks at structure and motion does so in blocks
 _THUMB = 8  # every 8th pixel is compared from frame to frame
 
 
@@ -92,7 +93,8 @@ class Watcher:
         """Look at the next frame."""
         grey = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)
         self._detector.add(frame.image)
-        small = cv2.resize(grey, (_SMALL, round(_SMALL * grey.shape[0] / grey.shape[1])), interpolation=cv2.INTER_AREA)
+        height = max(_FLATTEST, round(_SMALL * grey.shape[0] / grey.shape[1]))
+        small = cv2.resize(grey, (_SMALL, height), interpolation=cv2.INTER_AREA)
         self._transitions.add(small)
         self._motion.add(small)
         thumb = grey[::_THUMB, ::_THUMB].astype(np.int16)

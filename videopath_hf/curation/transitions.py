@@ -186,7 +186,7 @@ def _blocks(grey: Grey) -> _Blocks:
 
 
 def _block_means(picture: Array) -> Array:
-    height, width = (max(1, side // _BLOCK) for side in picture.shape)  # a picture may be flatter than a block
+    height, width = (side // _BLOCK for side in picture.shape)
     inside = picture[: height * _BLOCK, : width * _BLOCK]
     means: Array = cv2.resize(inside, (width, height), interpolation=cv2.INTER_AREA)
     return means

@@ -39,10 +39,9 @@ def inset_box(
     face: Box = tuple(np.median(faces, axis=0).astype(int).tolist())
     edges = persistent_edges([cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) for crop in crops])
     framed = find_rectangle(edges, face, at_border)
-    sure = framed is not None and (
-        framed.strength >= _SURE * min_edge or (framed.strength >= min_edge and _roomy(framed.box, face))
-    )
-    circle = _round(crops, face, min_edge) if is_face else None
+    drawn = framed is not None and framed.strength >= _SURE * min_edge
+    sure = drawn or (framed is not None and framed.strength >= min_edge and _roomy(framed.box, face))
+    circle = _round(crops, face, min_edge) if is_face and not drawn else None
     box = circle or (face if sure or not is_face else _figure(crops, face))
     if framed is not None and framed.strength >= min_edge:
         box = _union(box, framed.box)

@@ -2,9 +2,10 @@
 
 python benchmarks/curation.py --video FILE --truth FILE [--whisper MODEL] [--json]
 
-Curates the lecture twice, with the default models and with the detectors that need none, each in a new folder, and
-compares the first result with the truth: cuts, tissue boxes, presenters, on-screen text (which takes the program
-tesseract), the transcript and the diagnoses. Speed is seconds of video a second, beside a plain decode of all frames.
+Curates the lecture with the default models and with the detectors that need none, each twice in a new folder, and
+compares a result of the default models with the truth: cuts, tissue boxes, presenters, on-screen text (which takes
+the program tesseract), the transcript and the diagnoses. Speed is seconds of video a second, beside a plain decode of
+all frames.
 """
 
 import argparse
@@ -96,7 +97,7 @@ def measure(video: Path, truth: Path, whisper: str | None) -> dict[str, Any]:
             heard = {"backend": "faster-whisper" if Path(whisper).is_dir() else "whisper", "whisper_model": whisper}
             figures["transcript"] = measure_transcript(alone, truth, TranscriptSettings.model_validate(heard))
         figures["speed"] = measure_speed(alone, folder)
-        return {**figures, **measure_quality(alone, truth, folder / "quality", heard)}
+        return {**figures, **measure_quality(alone, truth, folder / "default models 0", heard)}
 
 
 def main() -> None:

@@ -21,14 +21,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 import cut_lectures
 
 from videopath_hf.curation.detectors import check_detector
-from videopath_hf.curation.look import look
+from videopath_hf.curation.frames import decode_pass
 from videopath_hf.curation.reading import name_presenters
 from videopath_hf.curation.segments import find_segments
 from videopath_hf.curation.settings import DEFAULT_THRESHOLDS, CurateSettings
+from videopath_hf.curation.worker import Silent
 from videopath_hf.errors import UserError
 from videopath_hf.files import read_json
 from videopath_hf.records import Segment
-from videopath_hf.video.probe import probe
 
 KINDS = {"outro": "title"}  # what the truth calls otherwise
 
@@ -122,9 +122,8 @@ def overlap(a: Sequence[float], b: Sequence[float]) -> float:
 
 def measure(video: Path, truth: dict[str, Any], settings: CurateSettings) -> dict[str, Any]:
     """Run a detector over a video; `seconds` is its one pass, decoding included."""
-    info = probe(video)
     start = time.perf_counter()
-    seen = look(video, info, settings.segments)
+    info, seen = decode_pass(video, settings.segments, Silent())
     seconds = time.perf_counter() - start
     segments = name_presenters(video, find_segments("lecture", seen, settings), settings)
     return {

@@ -17,8 +17,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from videopath_hf.curation.boxes import overlap
 from videopath_hf.curation.pipeline import curate
-from videopath_hf.curation.rectangles import overlap
 from videopath_hf.curation.settings import CurateSettings
 from videopath_hf.files import read_records
 from videopath_hf.records import Box, ClipRecord
@@ -126,12 +126,6 @@ def _masked(clip: ClipRecord, box: Box) -> float:
     for a, b, c, d in clip.thumbnails:
         gone[max(0, b - y0) : max(0, d - y0), max(0, a - x0) : max(0, c - x0)] = True
     return float(gone.mean())
-
-
-def _part(inner: Box, box: Box) -> tuple[slice, slice]:
-    """The rows and columns of `box` that `inner` covers."""
-    x, y = box[:2]
-    return slice(max(0, inner[1] - y), max(0, inner[3] - y)), slice(max(0, inner[0] - x), max(0, inner[2] - x))
 
 
 def _common(clip: ClipRecord, start: float, end: float) -> float:

@@ -1,9 +1,12 @@
-"""Output folders and finished steps: one run at a time, one configuration a folder, nothing finished is done again."""
+"""Output folders and finished steps: one run at a time, one configuration a folder, nothing finished is done again;
+and what every run tells of itself."""
 
 import shutil
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +117,22 @@ class Steps:
     def forget(self, name: str) -> None:
         """Have a step done again: what it made is gone."""
         (self.folder / f"{name}.json").unlink(missing_ok=True)
+
+
+def peak_memory() -> int:
+    """Bytes: the most that this process, or one it waited for, ever held."""
+    import resource  # POSIX only
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str | None]:
+    """Versions of packages; None for one that is not installed."""
+    found: dict[str, str | None] = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found

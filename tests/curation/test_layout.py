@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from tests.curation.conftest import HEIGHT, WIDTH, Picture, pan, stained
+from videopath_hf.curation.boxes import overlap
 from videopath_hf.curation.layout import Layout, LayoutWatcher, crop_box, kept_part
-from videopath_hf.curation.rectangles import overlap
 from videopath_hf.curation.settings import TissueSettings
 
 MINIMAP = (16, 230, 126, 320)

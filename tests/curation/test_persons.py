@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from tests.curation.conftest import HEIGHT, WIDTH, Picture, pan, portrait, stained, with_inset
+from videopath_hf.curation.boxes import overlap
 from videopath_hf.curation.faces import FaceDetector
 from videopath_hf.curation.persons import PersonWatcher, Seen, find_patches, presenter_share
-from videopath_hf.curation.rectangles import overlap
 from videopath_hf.curation.settings import PersonSettings
 from videopath_hf.records import Box, PersonBox
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.curation.conftest import HEIGHT, WIDTH, stained
-from videopath_hf.curation.rectangles import overlap
+from videopath_hf.curation.boxes import overlap
 from videopath_hf.curation.settings import CurateSettings, PersonSettings, TissueSettings
 from videopath_hf.curation.yolo import CheckpointYolo, OnnxYolo, check_detectors, person_detector
 from videopath_hf.errors import UserError

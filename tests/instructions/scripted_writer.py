@@ -2,9 +2,13 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from tests.llm.chat_server import Reply, said
+from tests.llm.chat_server import ChatServer, Reply, said, serve
+from videopath_hf.instructions.settings import InstructSettings
+from videopath_hf.instructions.writing import Writing, write_descriptions
+from videopath_hf.records import ClipRecord
 
 Behaviour = Callable[[dict[str, Any], int], Reply]
 DIAGNOSES = ("celiac disease", "melanosis coli")
@@ -80,3 +84,12 @@ def reply_to(request: dict[str, Any]) -> dict[str, Any]:
 def decent(request: dict[str, Any], _: int) -> Reply:
     """Behaviour of a server with a decent model."""
     return said(json.dumps(reply_to(request)))
+
+
+def write_with(
+    writer: str, root: Path, clip: ClipRecord, behave: Behaviour, **values: Any
+) -> tuple[Writing, ChatServer]:
+    """Write about one clip through a server that behaves so; also the server, for what it was asked."""
+    with serve(behave) as server:
+        settings = InstructSettings(writer=writer, server={"base_url": server.url, "model": "m"}, **values)
+        return write_descriptions(root, root / "out", [clip], settings), server

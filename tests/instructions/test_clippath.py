@@ -1,28 +1,24 @@
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.instructions.curated_folder import CELIAC, make_clip
-from tests.instructions.scripted_writer import Behaviour, decent, material_of, turn_of
-from tests.llm.chat_server import ChatServer, Reply, said, serve
+from tests.instructions.scripted_writer import Behaviour, decent, material_of, turn_of, write_with
+from tests.llm.chat_server import Reply, said, serve
 from videopath_hf.instructions.settings import InstructSettings
-from videopath_hf.instructions.writing import Writing, write_descriptions
+from videopath_hf.instructions.writing import write_descriptions
 from videopath_hf.records import ClipRecord
 
 SPOKEN = ["The villi are short and blunted.", "There are lymphocytes in the epithelium. This is celiac disease."]
+write = partial(write_with, "clippath")
 
 
 @pytest.fixture
 def clip(tmp_path: Path) -> ClipRecord:
     return make_clip(tmp_path, "a", CELIAC, SPOKEN)
-
-
-def write(root: Path, clip: ClipRecord, behave: Behaviour, **values: Any) -> tuple[Writing, ChatServer]:
-    with serve(behave) as server:
-        settings = InstructSettings(writer="clippath", server={"base_url": server.url, "model": "m"}, **values)
-        return write_descriptions(root, root / "out", [clip], settings), server
 
 
 def marks(*quality: float, text: str = "The villi are blunted.") -> Behaviour:

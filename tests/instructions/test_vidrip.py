@@ -1,30 +1,24 @@
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.instructions.curated_folder import MELANOSIS, make_clip
-from tests.instructions.scripted_writer import Behaviour, decent, draft_of, material_of, reply_to, turn_of
-from tests.llm.chat_server import ChatServer, Reply, said, serve
+from tests.instructions.scripted_writer import Behaviour, decent, draft_of, material_of, reply_to, turn_of, write_with
+from tests.llm.chat_server import Reply, said
 from videopath_hf.files import read_records
 from videopath_hf.instructions.routes import WrittenClip
-from videopath_hf.instructions.settings import InstructSettings
-from videopath_hf.instructions.writing import Writing, write_descriptions
 from videopath_hf.records import ClipRecord
 
 SPOKEN = ["The mucosa is intact.", "Brown pigment lies in macrophages.", "This is melanosis coli."]
+write = partial(write_with, "vidrip")
 
 
 @pytest.fixture
 def clip(tmp_path: Path) -> ClipRecord:
     return make_clip(tmp_path, "a", MELANOSIS, SPOKEN)
-
-
-def write(root: Path, clip: ClipRecord, behave: Behaviour, **values: Any) -> tuple[Writing, ChatServer]:
-    with serve(behave) as server:
-        settings = InstructSettings(writer="vidrip", server={"base_url": server.url, "model": "m"}, **values)
-        return write_descriptions(root, root / "out", [clip], settings), server
 
 
 def drafted(change: Any) -> Behaviour:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,12 @@ from pydantic import ValidationError
 
 from videopath_hf import __version__
 from videopath_hf.curation.inputs import Lecture
-from videopath_hf.curation.lecture import LectureResult, clip_files, finished, peak_memory_mb, read_result
+from videopath_hf.curation.lecture import LectureResult, clip_files, finished, read_result
 from videopath_hf.curation.settings import CurateSettings
 from videopath_hf.errors import UserError
 from videopath_hf.files import content_hash, read_json, read_records, write_json, write_records, write_text
 from videopath_hf.records import ClipRecord, Record, Reject, Segment
+from videopath_hf.runs import installed_versions, peak_memory
 
 _VERSIONS = (
     "videopath-hf", "av", "numpy", "opencv-python-headless", "scenedetect-headless", "scikit-image", "rapidocr",
@@ -109,18 +109,7 @@ def finished_summary(out: Path, lectures: Sequence[Lecture], plan: Plan) -> Cura
 
 
 def _done_key(plan: Plan) -> str:
-    return content_hash(__version__, versions(), plan)
-
-
-def versions() -> dict[str, str | None]:
-    """Versions of the packages that curation works with; None for one that is not installed."""
-    found: dict[str, str | None] = {}
-    for package in _VERSIONS:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = None
-    return found
+    return content_hash(__version__, installed_versions(_VERSIONS), plan)
 
 
 def assemble(out: Path) -> CurateSummary:
@@ -201,7 +190,7 @@ def _run(
     return {
         "what": "curate",
         "version": __version__,
-        "versions": versions(),
+        "versions": installed_versions(_VERSIONS),
         "settings_hash": content_hash(plan.settings),
         "settings": plan.settings.model_dump(mode="json"),
         "lectures": [
@@ -219,7 +208,7 @@ def _run(
         "summary": summary.model_dump(exclude={"out"}),
         "video_seconds": round(length, 3),
         "blocks": _blocks(done, length),
-        "peak_memory_mb": max([peak_memory_mb(), *(result.peak_memory_mb for result in results)]),
+        "peak_memory_mb": max([round(peak_memory() / 1e6, 1), *(result.peak_memory_mb for result in results)]),
         "files": {name: sizes[name] for name in sorted(name for clip in clips for name in clip_files(clip))},
     }
 

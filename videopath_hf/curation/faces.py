@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import cv2
 import numpy as np
 
-from videopath_hf.curation.rectangles import overlap
+from videopath_hf.curation.boxes import clipped, overlap
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.records import Box
 
@@ -57,12 +57,8 @@ class FaceDetector:
         x, y = image.shape[1] / size[0], image.shape[0] / size[1]
         kept: list[Found] = []
         for score, x0, y0, x1, y1 in sorted(hits, reverse=True):
-            box = (
-                max(0, round(x0 * x)),
-                max(0, round(y0 * y)),
-                min(image.shape[1], round(x1 * x)),
-                min(image.shape[0], round(y1 * y)),
-            )
+            rounded = (round(x0 * x), round(y0 * y), round(x1 * x), round(y1 * y))
+            box = clipped(rounded, (image.shape[1], image.shape[0]))
             if box[2] > box[0] and box[3] > box[1] and all(overlap(box, other.box) < _SAME for other in kept):
                 kept.append(Found(box, score, "face"))
         return kept

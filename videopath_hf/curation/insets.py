@@ -6,6 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from videopath_hf.curation.boxes import around
 from videopath_hf.curation.rectangles import find_rectangle, persistent_edges
 from videopath_hf.curation.tissue import Picture, slide_masks
 from videopath_hf.records import Box
@@ -44,10 +45,10 @@ def inset_box(
     circle = _round(crops, face, min_edge) if is_face and not drawn else None
     box = circle or (face if sure or not is_face else _figure(crops, face))
     if framed is not None and framed.strength >= min_edge:
-        box = _union(box, framed.box)
+        box = around([box, framed.box])
     for x0, y0, x1, y1 in faces:
         room = round(_FACE_ROOM * (x1 - x0)) if is_face else 0
-        box = _union(box, (x0 - room, y0 - room, x1 + room, y1 + room))
+        box = around([box, (x0 - room, y0 - room, x1 + room, y1 + room)])
     return box
 
 
@@ -55,10 +56,6 @@ def _roomy(box: Box, face: Box) -> bool:
     """Whether a rectangle leaves the room around a face that insets do; texture about a face seldom does."""
     wide, tall = face[2] - face[0], face[3] - face[1]
     return box[2] - box[0] >= _ROOM[0] * wide and box[3] - box[1] >= _ROOM[1] * tall
-
-
-def _union(a: Box, b: Box) -> Box:
-    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
 
 
 def _round(crops: Sequence[Picture], face: Box, min_edge: float) -> Box | None:

@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 from pydantic import Field
 
+from videopath_hf.curation.boxes import overlap
 from videopath_hf.curation.faces import Detector
-from videopath_hf.curation.rectangles import Edges, find_rectangle, overlap, persistent_edges
+from videopath_hf.curation.rectangles import Edges, find_rectangle, persistent_edges
 from videopath_hf.curation.settings import TissueSettings
 from videopath_hf.curation.tissue import Picture, slide_masks
 from videopath_hf.records import Box, Record

@@ -1,8 +1,6 @@
 """One lecture through all blocks. What comes out is kept on disk, so that a run can be put together from lectures that
 were curated at different times, by different processes, on different machines."""
 
-import resource
-import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -22,7 +20,7 @@ from videopath_hf.curation.transcript import Transcript, transcript_inputs
 from videopath_hf.errors import DISK_TROUBLES, MissingExtraError, UserError
 from videopath_hf.files import content_hash, write_text
 from videopath_hf.records import ClipRecord, Record, Reject, Segment
-from videopath_hf.runs import Steps
+from videopath_hf.runs import Steps, peak_memory
 
 _WORK = ".work"
 
@@ -261,7 +259,7 @@ def _result(state: Any, statistics: dict[str, BlockStatistics]) -> LectureResult
         notes=list(dict.fromkeys(state.notes)),
         blocks=statistics,
         sizes={name: (out / name).stat().st_size for name in names},
-        peak_memory_mb=peak_memory_mb(),
+        peak_memory_mb=round(peak_memory() / 1e6, 1),
     )
 
 
@@ -269,9 +267,3 @@ def clip_files(clip: ClipRecord) -> list[str]:
     """The files of a kept clip, relative to the output folder."""
     sheets = [f"sheets/{clip.clip_id}_{side}.jpg" for side in ("before", "after")]
     return [clip.clip, *sheets, *clip.keyframes]
-
-
-def peak_memory_mb() -> float:
-    """The most memory this process ever held, in millions of bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)

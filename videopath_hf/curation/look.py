@@ -1,7 +1,6 @@
 """The one pass over all frames of a lecture, at low resolution: cuts, colours, and how much changes."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
@@ -13,7 +12,7 @@ from videopath_hf.curation.stills import MotionMeter
 from videopath_hf.curation.tissue import Colours, colours, foreign_boxes, slide_masks
 from videopath_hf.curation.transitions import Transition, TransitionFinder, join_cuts
 from videopath_hf.records import Box
-from videopath_hf.video.decode import Frame, iter_frames
+from videopath_hf.video.decode import Frame
 from videopath_hf.video.probe import VideoInfo
 
 _SMALL = 160  # pixels of width at which structure and motion are looked at
@@ -49,17 +48,8 @@ class Look(NamedTuple):
     motion: np.ndarray[Any, np.dtype[np.float32]]
 
 
-def look(path: Path, info: VideoInfo, settings: SegmentSettings) -> Look:
-    """Decode a lecture once and look at it.
-
-    Raises:
-        VideoError: a part of the file does not decode.
-    """
-    return look_at(iter_frames(path, width=settings.width), info, settings)
-
-
 def look_at(frames: Iterable[Frame], info: VideoInfo, settings: SegmentSettings) -> Look:
-    """The same for frames that come from anywhere; `info` gives the rate and the full size."""
+    """Look at the frames of a lecture, in order; `info` gives the rate and the full size."""
     watcher = Watcher(info, settings)
     for frame in frames:
         watcher.add(frame)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import cv2
 import numpy as np
 
-from videopath_hf.curation.persons import overlap
+from videopath_hf.curation.boxes import overlap
 from videopath_hf.curation.settings import ScreenTextSettings
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.errors import MissingExtraError

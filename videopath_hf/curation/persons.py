@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from videopath_hf.curation.boxes import around, clipped, overlap, shifted, widened
 from videopath_hf.curation.faces import Detector, FaceDetector, Found
 from videopath_hf.curation.insets import inset_box
-from videopath_hf.curation.rectangles import overlap
 from videopath_hf.curation.settings import PersonSettings
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.records import Box, PersonBox
@@ -88,7 +88,7 @@ def find_patches(seen: Sequence[Seen], gap: float) -> list[Patch]:
         else:
             groups.append([item])
     return [
-        Patch(_around([item.box for item in group]), group[0].time, group[-1].time)
+        Patch(around([item.box for item in group]), group[0].time, group[-1].time)
         for group in groups
         if group[-1].time - group[0].time >= _MIN_SECONDS
     ]
@@ -172,9 +172,7 @@ class PersonWatcher:
             x0, y0, x1, y1 = _widened(patch.box, 0.35, self.size)
             width = min(_CLOSE_WIDTH, 2 * (x1 - x0))
             found = self.detector.find(image[y0:y1, x0:x1], width)
-            moved = [
-                hit._replace(box=(hit.box[0] + x0, hit.box[1] + y0, hit.box[2] + x0, hit.box[3] + y0)) for hit in found
-            ]
+            moved = [hit._replace(box=shifted(hit.box, x0, y0)) for hit in found]
             if any(hit.score >= self.settings.min_score for hit in moved):
                 close.left = 0
             self._take(moved, time, image)
@@ -219,7 +217,7 @@ class _Track:
     def fits(self, box: Box) -> bool:
         """Whether a hit lies where this presenter's lie; people move about in their insets."""
         x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-        x0, y0, x1, y1 = _widened(_around(self.boxes), 0.5, self.size)
+        x0, y0, x1, y1 = _widened(around(self.boxes), 0.5, self.size)
         return x0 <= x <= x1 and y0 <= y <= y1
 
     def hit(self, time: float, found: Found, image: Picture) -> None:
@@ -238,9 +236,9 @@ class _Track:
 
     def persons(self, period: float, end: float, settings: PersonSettings) -> list[PersonBox]:
         x0, y0, _, _ = self.area
-        inside = [(a - x0, b - y0, c - x0, d - y0) for a, b, c, d in self.boxes]
+        inside = [shifted(box, -x0, -y0) for box in self.boxes]
         found = inset_box(self.crops, inside, self._borders(), self.label == "face", settings.min_edge)
-        box = _clipped((found[0] + x0, found[1] + y0, found[2] + x0, found[3] + y0), self.size)
+        box = clipped(shifted(found, x0, y0), self.size)
         spans: list[list[float]] = []
         for time, here in zip(self.times, self._shown(), strict=True):
             if not here:
@@ -269,22 +267,9 @@ class _Track:
         ]
 
 
-def _around(boxes: Sequence[Box]) -> Box:
-    return (
-        min(box[0] for box in boxes),
-        min(box[1] for box in boxes),
-        max(box[2] for box in boxes),
-        max(box[3] for box in boxes),
-    )
-
-
-def _clipped(box: Box, size: tuple[int, int]) -> Box:
-    return max(0, box[0]), max(0, box[1]), min(size[0], box[2]), min(size[1], box[3])
-
-
 def _widened(box: Box, share: float, size: tuple[int, int]) -> Box:
     x, y = round(share * (box[2] - box[0])), round(share * (box[3] - box[1]))
-    return _clipped((box[0] - x, box[1] - y, box[2] + x, box[3] + y), size)
+    return widened(box, x, y, size)
 
 
 def _correlation(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> float:

@@ -17,16 +17,6 @@ _AT_BORDER = 15.0  # what a side is worth that lies on the frame's own border, w
 Edges = np.ndarray[Any, np.dtype[np.float32]]
 
 
-def overlap(a: Box, b: Box) -> float:
-    """Intersection of two boxes over their union."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
-
-
 class Rectangle(NamedTuple):
     """A rectangle and how far, in grey levels, its weakest side stands out."""
 

@@ -6,6 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from videopath_hf.curation.boxes import clipped, widened
 from videopath_hf.curation.settings import ScreenTextSettings
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.records import Box, PersonBox, RemovedText
@@ -64,9 +65,9 @@ class Refiner:
     def refine(self, time: float, image: Picture) -> Picture:
         """Return the frame at `time` refined; the array given, uint8 [H, W, 3] RGB, is not changed."""
         size = (image.shape[1], image.shape[0])
-        texts = [_widened(text.box, 0, size) for text in self.active_texts(time)]
+        texts = [clipped(text.box, size) for text in self.active_texts(time)]
         masked = [*(person.box for person in self.active_persons(time)), *self.thumbnails]
-        masked = [_widened(box, _INSET_MARGIN, size) for box in masked]
+        masked = [widened(box, _INSET_MARGIN, _INSET_MARGIN, size) for box in masked]
         if not texts and not masked:
             return self._cropped(image)
         refined = image.copy()
@@ -90,7 +91,7 @@ class Refiner:
     def _paint_out(self, image: Picture, hidden: np.ndarray[Any, Any], box: Box) -> None:
         """Fill a box of `image`, in place, from what lies around it and is not hidden itself."""
         cell = max(1, round(min(box[2] - box[0], box[3] - box[1]) / _CELLS))
-        x0, y0, x1, y1 = _widened(box, _CONTEXT * cell, (image.shape[1], image.shape[0]))
+        x0, y0, x1, y1 = widened(box, _CONTEXT * cell, _CONTEXT * cell, (image.shape[1], image.shape[0]))
         shown = 1 - hidden[y0:y1, x0:x1]
         size = max(1, (x1 - x0) // cell), max(1, (y1 - y0) // cell)
         share = cv2.resize(shown, size, interpolation=cv2.INTER_AREA)
@@ -112,13 +113,3 @@ def covered_share(boxes: Sequence[Box], size: tuple[int, int]) -> float:
     for x0, y0, x1, y1 in boxes:
         mask[y0:y1, x0:x1] = True
     return float(mask.mean())
-
-
-def _widened(box: Box, margin: int, size: tuple[int, int]) -> Box:
-    width, height = size
-    return (
-        min(width, max(0, box[0] - margin)),
-        min(height, max(0, box[1] - margin)),
-        max(0, min(width, box[2] + margin)),
-        max(0, min(height, box[3] + margin)),
-    )

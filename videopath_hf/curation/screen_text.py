@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from videopath_hf.curation.boxes import around, overlap, shifted, widened
 from videopath_hf.curation.ocr import ReadText, TextReader
-from videopath_hf.curation.persons import overlap
 from videopath_hf.curation.rectangles import find_rectangle, persistent_edges
 from videopath_hf.curation.settings import ScreenTextSettings
-from videopath_hf.curation.text_pixels import Thumb, changed, cut, grey, shifted, showing, stretched, thumb, unmoved
+from videopath_hf.curation.text_pixels import Thumb, changed, cut, grey, showing, stretched, thumb, unmoved
 from videopath_hf.curation.text_tracks import Reading, alike, follow, held, is_long, is_text, same_words, thickness
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.records import Box, RemovedText
@@ -93,20 +93,8 @@ class TextScanner:
             self._read_up_to(self._pending, thumb(self._pending[-1][1]))
         tracks = [self._finished(track) for track in follow(self.readings, self.settings.min_score, end)]
         tracks += self._watermarks(tracks, end)
-        margin, (width, height) = self.settings.margin, self._size
-        return [
-            track.model_copy(
-                update={
-                    "box": (
-                        max(0, track.box[0] - margin),
-                        max(0, track.box[1] - margin),
-                        min(width, track.box[2] + margin),
-                        min(height, track.box[3] + margin),
-                    )
-                }
-            )
-            for track in tracks
-        ]
+        margin = self.settings.margin
+        return [track.model_copy(update={"box": widened(track.box, margin, margin, self._size)}) for track in tracks]
 
     def _read_up_to(self, frames: list[tuple[float, Picture]], small: Thumb, detail: bool = False) -> None:
         *between, (time, image) = frames
@@ -157,7 +145,7 @@ class TextScanner:
         if part is not None and _covered(box, part) < _PART:
             for text in expected:
                 if _covered(text.box, part) > 0:  # half a line reads as another one
-                    part = _around_both(part, text.box)
+                    part = around([part, text.box])
             box = part
         side = self.settings.detail_side if detail else self.settings.side
         texts = [text for text in self._read_part(page.image, box, still, side) if is_text(text, height)]
@@ -169,7 +157,7 @@ class TextScanner:
                 group = _Crops(text, [])
                 self._crops.append(group)
             if len(group.crops) < _CROPS:
-                group.crops.append((time, _around(page.grey, group.text.box)))
+                group.crops.append((time, _surroundings(page.grey, group.text.box)))
         return texts
 
     def _read_part(self, image: Picture, part: Box, known: Sequence[ReadText], side: int) -> list[ReadText]:
@@ -190,7 +178,7 @@ class TextScanner:
             if not is_long(text) or held(text, [*found, *again]):
                 continue
             left, top = max(0, text.box[0] - thickness(text.box)), max(0, text.box[1] - thickness(text.box))
-            for seen in self.reader.read(np.ascontiguousarray(_around(image, text.box))):
+            for seen in self.reader.read(np.ascontiguousarray(_surroundings(image, text.box))):
                 moved = seen.model_copy(update={"box": shifted(seen.box, left, top)})
                 if is_text(moved, image.shape[0]) and alike(text, moved):
                     again.append(moved)
@@ -277,11 +265,7 @@ def _covered(box: Box, by: Box) -> float:
     return max(0, width) * max(0, height) / max(1, (box[2] - box[0]) * (box[3] - box[1]))
 
 
-def _around_both(a: Box, b: Box) -> Box:
-    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
-
-
-def _around(image: Picture, box: Box) -> Picture:
+def _surroundings(image: Picture, box: Box) -> Picture:
     reach = thickness(box)
     return image[max(0, box[1] - reach) : box[3] + reach, max(0, box[0] - reach) : box[2] + reach]
 
@@ -295,5 +279,4 @@ def _with_plate(box: Box, first: Box, crops: Sequence[Picture]) -> Box:
     plate = find_rectangle(persistent_edges(crops), inner, (False, False, False, False))
     if plate is None or plate.strength < _PLATE_EDGE:
         return box
-    x0, y0, x1, y1 = plate.box
-    return min(box[0], x0 + left), min(box[1], y0 + top), max(box[2], x1 + left), max(box[3], y1 + top)
+    return around([box, shifted(plate.box, left, top)])

@@ -90,7 +90,26 @@ class SegmentSettings(Settings):
     width: int = Field(default=320, ge=64)
 
 
-class TissueSettings(Settings):
+class DetectorSettings(Settings):
+    """A block that may use a YOLO model of the user's.
+
+    Args:
+        weights (`str`, *optional*): the YOLO model, `.onnx` (holds no code) or `.pt`.
+        trust_weights (`bool`, defaults to `False`): open a `.pt` file, which can run any code.
+    """
+
+    backend: str
+    weights: str | None = None
+    trust_weights: bool = False
+
+    @model_validator(mode="after")
+    def _yolo_has_weights(self) -> "DetectorSettings":
+        if self.backend == "yolo" and not self.weights:
+            raise ValueError("backend yolo needs weights: the path of a YOLO model, .onnx or .pt")
+        return self
+
+
+class TissueSettings(DetectorSettings):
     """When a frame shows tissue; all are shares of the frame, see `tissue.Colours`.
 
     Args:
@@ -103,8 +122,6 @@ class TissueSettings(Settings):
         backend (`str`, defaults to `"colour"`): what says where in a tissue segment the slide lies: `"colour"`, its
             colours, edges and movement, or `"yolo"`, a model with a class `tissue`; `recipes/tissue_detector` trains
             one. Ultralytics and its models are AGPL-3.0.
-        weights (`str`, *optional*): the YOLO model, `.onnx` (holds no code) or `.pt`.
-        trust_weights (`bool`, defaults to `False`): open a `.pt` file, which can run any code.
         crop (`bool`, defaults to `True`): cut clips down to the slide: side panels, toolbars and black bars go.
         crop_margin (`int`, defaults to 0): pixels that are kept around the slide.
         thumbnails (`bool`, defaults to `True`): mask minimaps and slide thumbnails that lie on the slide.
@@ -116,28 +133,18 @@ class TissueSettings(Settings):
     max_darkness: float = Field(default=0.75, ge=0, le=1)
     title_plain: float = Field(default=0.75, ge=0, le=1)
     backend: Literal["colour", "yolo"] = "colour"
-    weights: str | None = None
-    trust_weights: bool = False
     crop: bool = True
     crop_margin: int = Field(default=0, ge=0)
     thumbnails: bool = True
 
-    @model_validator(mode="after")
-    def _yolo_has_weights(self) -> "TissueSettings":
-        if self.backend == "yolo" and not self.weights:
-            raise ValueError("backend yolo needs weights: the path of a YOLO model, .onnx or .pt")
-        return self
 
-
-class PersonSettings(Settings):
+class PersonSettings(DetectorSettings):
     """How presenters are found and hidden.
 
     Args:
         enabled (`bool`, defaults to `True`): look for presenters at all.
         backend (`str`, defaults to `"faces"`): CenterFace (MIT), which comes with the package, or `"yolo"`, a model
             with a class `person`. Ultralytics and its models are AGPL-3.0.
-        weights (`str`, *optional*): the YOLO model, `.onnx` (holds no code) or `.pt`.
-        trust_weights (`bool`, defaults to `False`): open a `.pt` file, which can run any code.
         min_score (`float`, defaults to 0.55): how sure a hit must be. Of 70 pictures of real tissue at four scales
             none has a hit above 0.49; faces of 20 pixels and more, turned aside too, score 0.6 to 0.9.
         interval (`float`, defaults to 2.0): seconds between two looks at whole frames. A presenter is followed in
@@ -152,20 +159,12 @@ class PersonSettings(Settings):
 
     enabled: bool = True
     backend: Literal["faces", "yolo"] = "faces"
-    weights: str | None = None
-    trust_weights: bool = False
     min_score: float = Field(default=0.55, ge=0.3, le=1)
     interval: float = Field(default=2.0, gt=0)
     width: int = Field(default=960, ge=160)
     min_face: float = Field(default=0.07, gt=0, le=1)
     min_edge: float = Field(default=8.0, gt=0)
     max_covered: float = Field(default=0.4, gt=0, le=1)
-
-    @model_validator(mode="after")
-    def _yolo_has_weights(self) -> "PersonSettings":
-        if self.backend == "yolo" and not self.weights:
-            raise ValueError("backend yolo needs weights: the path of a YOLO model, .onnx or .pt")
-        return self
 
 
 DoctrArchitecture = Literal[

@@ -12,12 +12,13 @@ from typing import Any
 import cv2
 import numpy as np
 
+from videopath_hf.curation.transitions import block_means
+
 Array = np.ndarray[Any, Any]
 Grey = np.ndarray[Any, np.dtype[np.uint8]]
 
 _LAG = 0.4  # seconds between the two frames that are compared
 _STEP = 0.12  # seconds from one comparison to the next
-_BLOCK = 10
 _EDGES = 2.0  # mean gradient, in grey levels a pixel, without which a block cannot show motion
 _FEWEST = 4  # blocks
 MAX_SPEED = 0.006
@@ -64,21 +65,14 @@ class MotionMeter:
 
 def _moved(before: Grey, after: Grey) -> float:
     """Pixels by which most of the picture moved; 0 where there is nothing to see."""
-    change = _means(cv2.absdiff(before, after))
+    change = block_means(cv2.absdiff(before, after))
     across, down = cv2.absdiff(after[1:, 1:], after[1:, :-1]), cv2.absdiff(after[1:, 1:], after[:-1, 1:])
-    edges = _means(cv2.max(across, down))
+    edges = block_means(cv2.max(across, down))
     change = change[: edges.shape[0], : edges.shape[1]]
     clear = edges > _EDGES
     if np.count_nonzero(clear) < _FEWEST:
         return float(change.mean() / _EDGES)
     return float(np.median(change[clear] / edges[clear]))
-
-
-def _means(picture: Array) -> Array:
-    height, width = (side // _BLOCK for side in picture.shape)
-    inside = picture[: height * _BLOCK, : width * _BLOCK].astype(np.float32)
-    means: Array = cv2.resize(inside, (width, height), interpolation=cv2.INTER_AREA)
-    return means
 
 
 def still_stretches(

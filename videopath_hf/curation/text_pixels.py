@@ -52,11 +52,6 @@ def changed(before: Thumb, now: Thumb) -> Box | None:
     )
 
 
-def shifted(box: Box, x: int, y: int) -> Box:
-    """A box moved by x and y."""
-    return box[0] + x, box[1] + y, box[2] + x, box[3] + y
-
-
 def cut(image: Picture, box: Box) -> Picture:
     """What a box holds."""
     return image[box[1] : box[3], box[0] : box[2]]

@@ -6,8 +6,8 @@ from difflib import SequenceMatcher
 from statistics import median
 from typing import NamedTuple
 
+from videopath_hf.curation.boxes import overlap
 from videopath_hf.curation.ocr import ReadText
-from videopath_hf.curation.persons import overlap
 from videopath_hf.records import Box, RemovedText
 
 _WEAKEST = 0.5  # score below which a reading is not even followed

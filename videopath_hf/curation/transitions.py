@@ -181,13 +181,14 @@ class _Blocks(NamedTuple):
 
 def _blocks(grey: Grey) -> _Blocks:
     picture = grey.astype(np.float32)
-    means = _block_means(picture)
-    return _Blocks(picture, means, _block_means(picture * picture) - means * means)
+    means = block_means(picture)
+    return _Blocks(picture, means, block_means(picture * picture) - means * means)
 
 
-def _block_means(picture: Array) -> Array:
+def block_means(picture: Array) -> Array:
+    """Mean of every whole block of 10 x 10 pixels: float32 [h // 10, w // 10] of a picture [h, w]."""
     height, width = (side // _BLOCK for side in picture.shape)
-    inside = picture[: height * _BLOCK, : width * _BLOCK]
+    inside = picture[: height * _BLOCK, : width * _BLOCK].astype(np.float32, copy=False)
     means: Array = cv2.resize(inside, (width, height), interpolation=cv2.INTER_AREA)
     return means
 
@@ -197,7 +198,7 @@ def _changed_share(a: _Blocks, b: _Blocks) -> float:
     shown_a, shown_b = a.variances > _TEXTURED, b.variances > _TEXTURED
     if min(np.count_nonzero(shown_a), np.count_nonzero(shown_b)) < _FEWEST:
         return 0.0
-    common = _block_means(a.picture * b.picture) - a.means * b.means
+    common = block_means(a.picture * b.picture) - a.means * b.means
     changed = common < _LIKE * np.sqrt(np.maximum(a.variances, 2.0) * np.maximum(b.variances, 2.0))
     return min(float(changed[shown_a].mean()), float(changed[shown_b].mean()))
 

@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from videopath_hf.curation.boxes import clipped
 from videopath_hf.curation.faces import Detector, FaceDetector, Found
 from videopath_hf.curation.settings import CurateSettings, PersonSettings, TissueSettings
 from videopath_hf.curation.tissue import Picture
@@ -172,4 +173,4 @@ def _class_number(names: dict[int, str], label: str, path: Path) -> int:
 
 def _inside(box: tuple[Any, ...], image: Picture) -> Box:
     x0, y0, x1, y1 = (round(float(value)) for value in box)
-    return max(0, x0), max(0, y0), min(image.shape[1], x1), min(image.shape[0], y1)
+    return clipped((x0, y0, x1, y1), (image.shape[1], image.shape[0]))

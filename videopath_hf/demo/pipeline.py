@@ -3,11 +3,8 @@
 Every stop runs as a user would run its verb, on the files that the stop before it wrote.
 """
 
-import resource
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,7 @@ from videopath_hf.errors import UserError
 from videopath_hf.files import content_hash, file_sha256, write_json
 from videopath_hf.progress import note
 from videopath_hf.records import InstructionRecord
-from videopath_hf.runs import Steps, claim_output
+from videopath_hf.runs import Steps, claim_output, installed_versions, peak_memory
 from videopath_hf.settings import load_settings
 from videopath_hf.training.recipe import Recipe
 
@@ -84,9 +81,7 @@ class _Demo:
         note(f"[{self.names.index(name) + 1}/{len(self.names)}] {name}")
 
         def measured() -> dict[str, Any]:
-            result = work()
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            return {**result, "peak_memory_gb": round(peak * (1 if sys.platform == "darwin" else 1024) / 1e9, 2)}
+            return {**work(), "peak_memory_gb": round(peak_memory() / 1e9, 2)}
 
         result = self.steps.run(name, self.key, measured)
         self.peaks.append(result["peak_memory_gb"])
@@ -141,7 +136,7 @@ class _Demo:
             "rejects": count_rejects(self.out / "curated"),
             "diagnosis_accuracy": scores["diagnosis_accuracy"],
             "seed": self.seed,
-            "versions": {name: _version(name) for name in _REPORTED_PACKAGES},
+            "versions": installed_versions(_REPORTED_PACKAGES),
         }
 
 
@@ -150,10 +145,3 @@ def _use_one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from tests.instructions.curated_folder import make_curated
 from videopath_hf.cli.main import app
@@ -33,7 +34,7 @@ def test_every_python_block_runs_in_a_fresh_process(tmp_path: Path) -> None:
 
 
 def test_every_command_names_a_verb_that_exists() -> None:
-    verbs = {command.name for command in app.registered_commands}
+    verbs = set(get_command(app).commands)
     named = set(re.findall(r"^videopath (\w+)", README, flags=re.MULTILINE))
     assert named == verbs - {"demo"}
 

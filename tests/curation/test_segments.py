@@ -1,23 +1,28 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from tests.curation.conftest import FPS, HEIGHT, WIDTH, Picture, lecture_frames, pan, stained, title
-from videopath_hf.curation.look import look_at
+from videopath_hf.curation.look import View, look_at, small_size
 from videopath_hf.curation.segments import find_segments, frame_kind
 from videopath_hf.curation.settings import CurateSettings, TissueSettings
 from videopath_hf.curation.tissue import colours, slide_masks
 from videopath_hf.records import Segment
-from videopath_hf.video.decode import Frame
 from videopath_hf.video.probe import VideoInfo
 
 
 def segments_of(images: Iterable[Picture]) -> list[Segment]:
-    frames = [Frame(number, number / FPS, image[::2, ::2]) for number, image in enumerate(images)]
-    info = VideoInfo(Path("x"), len(frames) / FPS, FPS, len(frames), WIDTH, HEIGHT, 0, "h264", False)
+    views = [view(number, image[::2, ::2]) for number, image in enumerate(images)]
+    info = VideoInfo(Path("x"), len(views) / FPS, FPS, len(views), WIDTH, HEIGHT, 0, "h264", False)
     settings = CurateSettings()
-    return find_segments("x", look_at(frames, info, settings.segments), settings)
+    return find_segments("x", look_at(views, info, settings.segments), settings)
+
+
+def view(number: int, image: Picture) -> View:
+    small = cv2.resize(image, small_size(WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    return View(number / FPS, small, lambda: image)
 
 
 def test_hard_cuts_are_found_to_the_frame_and_segments_cover_the_lecture() -> None:

@@ -7,6 +7,7 @@ worked on: other settings do again what depends on them, and nothing else.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -88,6 +89,12 @@ class LectureState:
         return self.transcript or Transcript(
             video_id=self.lecture.video_id, backend="none", source=None, sentences=[], notes=[]
         )
+
+    def load_ahead(self) -> None:
+        """Load the reader of text, a second's work, in another thread; what fails there fails again where it is used."""
+        loader = ThreadPoolExecutor(1)
+        loader.submit(self.get_reader)
+        loader.shutdown(wait=False)
 
     def once(self, block: "Block", name: str, inputs: Sequence[Any], work: Callable[[], Any]) -> Any:
         """Return `work()`, plain JSON, or what it returned when it was last done for the same `inputs`.

@@ -47,6 +47,7 @@ class Probe(Block):
 
     def run(self, state: LectureState) -> Count:
         def work() -> dict[str, Any]:
+            state.load_ahead()
             state.info, state.look = decode_pass(state.lecture.path, state.settings.segments, state.listener)
             return {name: value for name, value in vars(state.info).items() if name != "path"}
 

@@ -18,6 +18,7 @@ from videopath_hf.curation.tissue import Picture
 from videopath_hf.errors import UserError
 from videopath_hf.files import write_records
 from videopath_hf.records import ClipRecord, Record
+from videopath_hf.video.glance import shrink
 
 _BITS = 64
 _SIDE = 32  # pixels to which a frame is scaled before its cosine transform
@@ -43,8 +44,7 @@ def frame_hash(image: Picture) -> str | None:
 
     Scaling, compression and a change of brightness move few bits; None for a picture that is nearly empty.
     """
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    small = cv2.cvtColor(shrink(image, _SIDE, _SIDE), cv2.COLOR_RGB2GRAY).astype(np.float32)
     if small.std() < _FLAT:
         return None
     low = cv2.dct(small)[:8, :8].ravel()

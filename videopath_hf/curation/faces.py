@@ -1,11 +1,10 @@
-"""Faces: CenterFace (MIT), whose weights come with the package, run by OpenCV.
+"""Faces: CenterFace (MIT), whose weights come with the package, run by ONNX Runtime.
 
 Presenters in lectures are small, turned aside and framed in all ways. On composites of five portraits, two of them
 near profile, in square and round insets over real slides, every inset of at least a sixth of the frame's height was
 found in frames of 960 pixels of width; on 70 pictures of real tissue no hit at up to that width scored above 0.49.
 """
 
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -13,11 +12,13 @@ import cv2
 import numpy as np
 
 from videopath_hf.curation.boxes import clipped, overlap
+from videopath_hf.curation.networks import open_network
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.records import Box
 
 _MODEL = Path(__file__).with_name("models") / "centerface.onnx"
-_OUTPUTS = ("537", "538", "539", "540")  # heat map, size, offset, landmarks
+_INPUT = "input.1"
+_OUTPUTS = ("537", "538", "539")  # heat map, size, offset
 _STRIDE = 4  # pixels of the picture to one cell of the heat map
 _MULTIPLE = 32  # sides that the network takes
 _SAME = 0.3  # overlap from which two hits are one face
@@ -50,9 +51,7 @@ class FaceDetector:
         scale = image.shape[1] / width
         size = (_padded(width), _padded(round(image.shape[0] / scale)))
         blob = cv2.dnn.blobFromImage(np.ascontiguousarray(image), 1.0, size)
-        network = _network(size)
-        network.setInput(blob)
-        heat, sizes, offsets, _ = network.forward(list(_OUTPUTS))
+        heat, sizes, offsets = open_network(_MODEL).run(_OUTPUTS, {_INPUT: blob})
         hits = _decoded(heat[0, 0], sizes[0], offsets[0])
         x, y = image.shape[1] / size[0], image.shape[0] / size[1]
         kept: list[Found] = []
@@ -66,12 +65,6 @@ class FaceDetector:
 
 def _padded(length: int) -> int:
     return max(_MULTIPLE, -(-length // _MULTIPLE) * _MULTIPLE)
-
-
-@cache
-def _network(size: tuple[int, int]) -> Any:
-    """One network for each input size: OpenCV's older engine goes wrong when the size of a used one changes."""
-    return cv2.dnn.readNetFromONNX(str(_MODEL))
 
 
 def _decoded(

@@ -1,6 +1,7 @@
 """The two times a lecture is decoded: all frames at low resolution, then those of the clips at full resolution."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -9,13 +10,13 @@ import numpy as np
 
 from videopath_hf.curation.clips import Grid
 from videopath_hf.curation.lecture import Listener
-from videopath_hf.curation.look import Look, look_at
+from videopath_hf.curation.look import Look, View, look_at, small_size
 from videopath_hf.curation.settings import SegmentSettings
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.video.backends import read_pyav
-from videopath_hf.video.container import VideoError, open_video
-from videopath_hf.video.decode import Frame
+from videopath_hf.video.container import Geometry, VideoError, open_video
 from videopath_hf.video.frame_index import frame_index
+from videopath_hf.video.glance import glance
 from videopath_hf.video.probe import FrameWalk, VideoInfo
 
 KEPT_BYTES = 300_000_000
@@ -33,27 +34,29 @@ def decode_pass(path: Path, settings: SegmentSettings, listener: Listener) -> tu
         VideoError: it is not a video, or is damaged or cut off anywhere.
     """
     with open_video(path) as source:
+        # Frames that no other refers to are not deblocked: nothing at low resolution shows it.
+        source.stream.codec_context.options = {"skip_loop_filter": "noref"}
         listener.length((source.container.duration or 0) / av.time_base)
         walk = FrameWalk(source)
-        frames = _small(walk, settings.width, source.stream.frames or None, listener.beat)
-        first = next(frames, None)
+        views = _views(walk, settings.width, source.stream.frames or None, listener.beat)
+        first = next(views, None)
         if first is None:
             raise VideoError(f"{path} holds no frame that can be decoded")
-        seen = look_at(chain([first], frames), walk.so_far(), settings)
+        seen = look_at(chain([first], views), walk.so_far(), settings)
         return walk.info(), seen
 
 
-def _small(
-    walk: FrameWalk, width: int, listed: int | None, beat: Callable[[int, int | None], None]
-) -> Iterator[Frame]:
-    geometry = None
+def _views(walk: FrameWalk, width: int, listed: int | None, beat: Callable[[int, int | None], None]) -> Iterator[View]:
+    small = detail = None
     for item in walk:
-        if geometry is None and walk.geometry is not None:
-            geometry = walk.geometry.scaled(width)
-        assert geometry is not None
+        if small is None or detail is None:
+            assert walk.geometry is not None
+            full = walk.geometry
+            small = Geometry(*small_size(full.width, full.height), full.rotation)
+            detail = full.scaled(width)
         if item.index % _BEAT_FRAMES == 0:
             beat(item.index, listed)
-        yield Frame(item.index, item.time, geometry.picture(item.frame))
+        yield View(item.time, glance(item.frame, small), partial(detail.picture, item.frame))
 
 
 def grid_indices(path: Path, grid: Grid) -> list[int]:

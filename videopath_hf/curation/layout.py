@@ -20,6 +20,7 @@ from videopath_hf.curation.rectangles import Edges, find_rectangle, persistent_e
 from videopath_hf.curation.settings import TissueSettings
 from videopath_hf.curation.tissue import Picture, slide_masks
 from videopath_hf.records import Box, Record
+from videopath_hf.video.glance import shrink
 
 _WIDTH = 320  # pixels to which frames are scaled
 _KEPT = 24  # frames of a segment that are looked at, spread evenly
@@ -88,7 +89,7 @@ class LayoutWatcher:
                 self.frames, self._stride = self.frames[::2], 2 * self._stride
             if self._seen % self._stride == 0:
                 height = max(2, round(image.shape[0] * _WIDTH / image.shape[1]))
-                self.frames.append(cv2.resize(image, (_WIDTH, height), interpolation=cv2.INTER_AREA))
+                self.frames.append(shrink(image, _WIDTH, height))
         self._seen += 1
 
     def finish(self, hidden: Sequence[Box] = (), known: Sequence[Layout] = (), written: Sequence[Box] = ()) -> Layout:
@@ -136,8 +137,7 @@ def _area(box: Box) -> int:
 
 def _evidence(frames: Sequence[Picture]) -> _Evidence:
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
-    low, high = np.percentile(grey, (10, 90), axis=0)
-    typical = np.median(grey, axis=0).astype(np.float32)
+    low, typical, high = np.percentile(np.stack(grey, axis=-1), (10, 50, 90), axis=-1).astype(np.float32)
     spread = cv2.blur(typical * typical, (5, 5)) - cv2.blur(typical, (5, 5)) ** 2
     masks = [slide_masks(frame) for frame in frames]
     opened = [

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from threading import Lock
 from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
@@ -88,15 +89,17 @@ class Tools:
 
     def __init__(self) -> None:
         self._made: tuple[str, Any] | None = None
+        self._making = Lock()
 
     def reader(self, settings: CurateSettings) -> Any:
         """The reader that the settings ask for, or None, and the sentence that says why there is none."""
         from videopath_hf.curation import ocr
 
         key = content_hash(settings.screen_text)
-        if self._made is None or self._made[0] != key:
-            self._made = (key, ocr.make_reader(settings.screen_text))
-        return self._made[1]
+        with self._making:
+            if self._made is None or self._made[0] != key:
+                self._made = (key, ocr.make_reader(settings.screen_text))
+            return self._made[1]
 
 
 def work_folder(out: Path, video_id: str) -> Path:

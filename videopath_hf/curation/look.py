@@ -1,6 +1,6 @@
 """The one pass over all frames of a lecture, at low resolution: cuts, colours, and how much changes."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import cv2
@@ -9,15 +9,28 @@ import numpy as np
 from videopath_hf.curation.detectors import make_detector
 from videopath_hf.curation.settings import SegmentSettings
 from videopath_hf.curation.stills import MotionMeter
-from videopath_hf.curation.tissue import Colours, colours, foreign_boxes, slide_masks
+from videopath_hf.curation.tissue import Colours, Picture, colours, foreign_boxes, slide_masks
 from videopath_hf.curation.transitions import Transition, TransitionFinder, join_cuts
 from videopath_hf.records import Box
-from videopath_hf.video.decode import Frame
 from videopath_hf.video.probe import VideoInfo
 
-_SMALL = 160  # pixels of width at which structure and motion are looked at
+SMALL = 160
+"""Pixels of width at which every frame is looked at, for cuts, structure and motion."""
+
 _FLATTEST = 20  # pixels of height: what looks at structure and motion does so in blocks
-_THUMB = 8  # every 8th pixel is compared from frame to frame
+
+
+class View(NamedTuple):
+    """A frame to look at: its time, a picture of it of `small_size`, and how to get one `settings.width` wide."""
+
+    time: float
+    small: Picture
+    detail: Callable[[], Picture]
+
+
+def small_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height, both even, of the small picture of a frame of another size."""
+    return SMALL, max(_FLATTEST, 2 * round(SMALL * height / width / 2))
 
 
 class Sample(NamedTuple):
@@ -48,11 +61,11 @@ class Look(NamedTuple):
     motion: np.ndarray[Any, np.dtype[np.float32]]
 
 
-def look_at(frames: Iterable[Frame], info: VideoInfo, settings: SegmentSettings) -> Look:
+def look_at(views: Iterable[View], info: VideoInfo, settings: SegmentSettings) -> Look:
     """Look at the frames of a lecture, in order; `info` gives the rate and the full size."""
     watcher = Watcher(info, settings)
-    for frame in frames:
-        watcher.add(frame)
+    for view in views:
+        watcher.add(view)
     return watcher.finish()
 
 
@@ -61,7 +74,7 @@ class Watcher:
 
     Args:
         info (`VideoInfo`): the rate and the full size.
-        settings (`SegmentSettings`): frames are expected at `settings.width`.
+        settings (`SegmentSettings`): the detector, and how often colours are measured.
 
     Raises:
         MissingExtraError, UserError: the detector cannot be used here.
@@ -79,24 +92,21 @@ class Watcher:
         self._due = 0.0
         self._before: np.ndarray[Any, Any] | None = None
 
-    def add(self, frame: Frame) -> None:
+    def add(self, view: View) -> None:
         """Look at the next frame."""
-        grey = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)
-        self._detector.add(frame.image)
-        height = max(_FLATTEST, round(_SMALL * grey.shape[0] / grey.shape[1]))
-        small = cv2.resize(grey, (_SMALL, height), interpolation=cv2.INTER_AREA)
-        self._transitions.add(small)
-        self._motion.add(small)
-        thumb = grey[::_THUMB, ::_THUMB].astype(np.int16)
-        self._changes.append(0.0 if self._before is None else float(abs(thumb - self._before).mean()))
-        self._before = thumb
-        if frame.time >= self._due - 1e-6:
-            masks = slide_masks(frame.image)
-            scale = self._info.width / frame.image.shape[1]
-            number = len(self._times)
-            self._samples.append(Sample(number, colours(frame.image, masks), foreign_boxes(masks, scale)))
-            self._due = frame.time + 1 / self._settings.sample_fps
-        self._times.append(frame.time)
+        self._detector.add(view.small)
+        grey = cv2.cvtColor(view.small, cv2.COLOR_RGB2GRAY)
+        self._transitions.add(grey)
+        self._motion.add(grey)
+        self._changes.append(0.0 if self._before is None else cv2.norm(grey, self._before, cv2.NORM_L1) / grey.size)
+        self._before = grey
+        if view.time >= self._due - 1e-6:
+            image = view.detail()
+            masks = slide_masks(image)
+            scale = self._info.width / image.shape[1]
+            self._samples.append(Sample(len(self._times), colours(image, masks), foreign_boxes(masks, scale)))
+            self._due = view.time + 1 / self._settings.sample_fps
+        self._times.append(view.time)
 
     def finish(self) -> Look:
         """What was seen; call it once, after the last frame."""

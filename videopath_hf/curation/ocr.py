@@ -1,6 +1,5 @@
 """Reading what is written in a picture."""
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -11,6 +10,7 @@ import cv2
 import numpy as np
 
 from videopath_hf.curation.boxes import overlap
+from videopath_hf.curation.networks import inference_threads
 from videopath_hf.curation.settings import ScreenTextSettings
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.errors import MissingExtraError
@@ -133,12 +133,11 @@ class RapidOcrReader(LineReader):
 
 
 def rapidocr_engine() -> Any:
-    """RapidOCR's models, on as many threads as `OMP_NUM_THREADS` allows, which its runtime does not look at."""
+    """RapidOCR's models."""
     from rapidocr import RapidOCR
 
     params: dict[str, Any] = {"Global.log_level": "critical", "Det.limit_side_len": 4096, "Det.limit_type": "max"}
-    if (threads := os.environ.get("OMP_NUM_THREADS", "")).isdigit():
-        params["EngineConfig.onnxruntime.intra_op_num_threads"] = int(threads)
+    params["EngineConfig.onnxruntime.intra_op_num_threads"] = inference_threads()
     return RapidOCR(params=params)
 
 

@@ -34,7 +34,12 @@ from videopath_hf.runs import claim_output
 
 __all__ = ["CurateSummary", "curate", "curate_one", "finish", "prepare"]
 
-_NEEDED = {"cv2": "opencv", "skimage": "scikit-image", "scenedetect": "scenedetect"}
+_NEEDED = {
+    "cv2": "opencv",
+    "onnxruntime": "onnxruntime",
+    "skimage": "scikit-image",
+    "scenedetect": "scenedetect",
+}
 _default_worker = threading.local()
 
 

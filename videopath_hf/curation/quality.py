@@ -8,6 +8,7 @@ import numpy as np
 from videopath_hf.curation.settings import QualitySettings
 from videopath_hf.curation.tissue import Picture, colours, slide_masks
 from videopath_hf.records import Sentence
+from videopath_hf.video.glance import shrink
 
 
 class QualityMeter:
@@ -74,6 +75,4 @@ def fault(figures: dict[str, float], transcribed: bool, settings: QualitySetting
 def _scaled(image: Picture, width: int) -> Picture:
     if image.shape[1] <= width:
         return image
-    height = max(2, round(image.shape[0] * width / image.shape[1]))
-    scaled: Picture = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    return scaled
+    return shrink(image, width, max(2, round(image.shape[0] * width / image.shape[1])))

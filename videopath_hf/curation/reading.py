@@ -1,6 +1,8 @@
 """The pass over a segment at full resolution: its on-screen text, its presenters, the colour of its glass."""
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from videopath_hf.video.probe import VideoInfo
 
 _GLASS = (242, 242, 242)  # where a segment shows no glass at all
 _GLASS_SAMPLES = 8
+_BEHIND = 8  # frames that may wait to be looked at for presenters
 
 
 class SegmentReading(Record):
@@ -67,15 +70,15 @@ def read_tissue(
     colours = []
     if frames is None:
         frames = (frame.image for frame in iter_frames(path, grid.fps, grid.start, segment.end))
-    for number, image in enumerate(islice(frames, grid.frames)):
-        time = grid.time(number)
-        layout.add(image)
-        if watcher is not None:
-            watcher.add(time, image)
-        if scanner is not None:
-            scanner.add(time, image)
-        if number % max(1, grid.frames // _GLASS_SAMPLES) == 0:
-            colours.append(glass_colour(image[::4, ::4]))
+    with _Beside(watcher.add if watcher is not None else None) as faces:
+        for number, image in enumerate(islice(frames, grid.frames)):
+            time = grid.time(number)
+            faces.add(time, image)
+            layout.add(image)
+            if scanner is not None:
+                scanner.add(time, image)
+            if number % max(1, grid.frames // _GLASS_SAMPLES) == 0:
+                colours.append(glass_colour(image[::4, ::4]))
     glass = [colour for colour in colours if colour is not None]
     red, green, blue = np.median(glass, axis=0).astype(int).tolist() if glass else _GLASS
     persons = watcher.finish(1 / grid.fps, segment.end) if watcher is not None else []
@@ -87,6 +90,30 @@ def read_tissue(
         layout=layout.finish([person.box for person in persons], known, [text.box for text in texts]),
         reads=scanner.reads if scanner is not None else 0,
     )
+
+
+class _Beside:
+    """Hands frames, in order, to something that looks at them in another thread, a few frames behind at most."""
+
+    def __init__(self, look: Callable[[float, Picture], None] | None) -> None:
+        self._look = look
+        self._pool = ThreadPoolExecutor(1)
+        self._waiting: deque[Future[None]] = deque()
+
+    def __enter__(self) -> "_Beside":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._pool:
+            while self._waiting:
+                self._waiting.popleft().result()
+
+    def add(self, time: float, image: Picture) -> None:
+        if self._look is None:
+            return
+        self._waiting.append(self._pool.submit(self._look, time, image))
+        if len(self._waiting) > _BEHIND:
+            self._waiting.popleft().result()
 
 
 def read_page(path: Path, segment: Segment, reader: TextReader | None, settings: CurateSettings) -> SegmentReading:

@@ -77,7 +77,7 @@ class SegmentSettings(Settings):
         min_seconds (`float`, defaults to 0.6): shortest segment, PySceneDetect's 15 frames at 25 fps.
         min_still (`float`, defaults to 1.0): seconds the view must stay to count as still.
         sample_fps (`float`, defaults to 2.0): frames a second whose colours are measured.
-        width (`int`, defaults to 320): frames are scaled down to this width for cuts and colours.
+        width (`int`, defaults to 320): frames are scaled down to this width to measure their colours.
     """
 
     detector: Literal["adaptive", "content", "histogram", "hash", "transnetv2", "autoshot", "keyframes"] = "adaptive"

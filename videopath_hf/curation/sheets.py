@@ -8,6 +8,7 @@ import numpy as np
 
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.files import atomic_path
+from videopath_hf.video.glance import shrink
 
 _WIDTH = 900  # pixels of a sheet
 _COLUMNS = 4
@@ -37,5 +38,5 @@ def contact_sheet(frames: Sequence[Picture]) -> Picture:
     sheet = np.full((rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP, 3), 255, dtype=np.uint8)
     for number, frame in enumerate(frames):
         x, y = (number % columns) * (width + _GAP), (number // columns) * (height + _GAP)
-        sheet[y : y + height, x : x + width] = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+        sheet[y : y + height, x : x + width] = shrink(frame, width, height)
     return sheet

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from importlib import import_module
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -248,7 +249,9 @@ def serve(file: int) -> None:
             os._exit(1)  # the caller is gone, killed perhaps: nobody may go on writing into its folder
 
     threading.Thread(target=receive, daemon=True).start()
-    import videopath_hf.curation.blocks  # noqa: F401  # a second's work, done while the caller makes ready
+    # A second's work, done while the caller makes ready; scenedetect waits for a program it starts.
+    threading.Thread(target=import_module, args=["scenedetect"], daemon=True).start()
+    import videopath_hf.curation.blocks  # noqa: F401
 
     while True:
         job = jobs.get()

@@ -16,6 +16,7 @@ import numpy as np
 
 from videopath_hf.curation.boxes import clipped
 from videopath_hf.curation.faces import Detector, FaceDetector, Found
+from videopath_hf.curation.networks import open_network
 from videopath_hf.curation.settings import CurateSettings, PersonSettings, TissueSettings
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.errors import MissingExtraError, UserError
@@ -41,10 +42,8 @@ class OnnxYolo:
     def __init__(self, path: Path, label: str) -> None:
         if find_spec("onnxruntime") is None:
             raise MissingExtraError("onnxruntime", "curate", f"running {path.name}")
-        import onnxruntime
-
         try:
-            self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+            self._session = open_network(path)
         except Exception as error:  # onnxruntime's errors share no base class
             raise UserError(f"{path} is no ONNX model: {' '.join(str(error).split())[:200]}") from None
         source = self._session.get_inputs()[0]

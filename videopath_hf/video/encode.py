@@ -17,6 +17,7 @@ from videopath_hf.video.container import VideoError, reason
 
 _MATRIX_BT601 = 6  # what players, decord and FFmpeg undo alike, whatever the frame size
 _LIMITED_RANGE = 1
+_PRESET = "ultrafast"  # no CABAC: a fifth larger than veryfast, but decoded in a third of the time, at each epoch
 _THREADS = "2"  # x264's output depends on their number, so it must not be the machine's
 
 
@@ -50,7 +51,7 @@ def write_clip(
     if min(first.shape[:2]) < 2:
         raise VideoError(f"{path} is not written: frames of {first.shape[1]}x{first.shape[0]} pixels are too small")
     rate = Fraction(fps).limit_denominator(1001)
-    options = {"crf": str(crf), "preset": "veryfast", "threads": _THREADS}
+    options = {"crf": str(crf), "preset": _PRESET, "threads": _THREADS}
     try:
         with (
             atomic_path(path) as temporary,

@@ -91,7 +91,7 @@ class LectureState:
         )
 
     def load_ahead(self) -> None:
-        """Load the reader of text, a second's work, in another thread; what fails there fails again where it is used."""
+        """Load the reader of text, a second's work, beside other work; what fails fails again in use."""
         loader = ThreadPoolExecutor(1)
         loader.submit(self.get_reader)
         loader.shutdown(wait=False)

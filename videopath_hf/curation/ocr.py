@@ -78,22 +78,29 @@ class LineReader(ABC):
 
     def read(self, image: Picture, known: Sequence[ReadText] = (), side: int | None = None) -> list[ReadText]:
         """Return the lines found, in the picture's pixels; see `TextReader`."""
+        return self.words(image, self.lines(image, side or self.side), known)
+
+    def lines(self, image: Picture, side: int) -> list[FoundLine]:
+        """Where lines are, looked for at `side` pixels; may be called while another thread is in `words`."""
         height, width = image.shape[:2]
-        scale = min(_LARGEST, (side or self.side) / max(height, width))
+        scale = min(_LARGEST, side / max(height, width))
         size = max(1, round(width * scale)), max(1, round(height * scale))
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-        found = []
-        for line in self.find(small):
-            box = _scaled(line.box, (width / small.shape[1], height / small.shape[0]), (width, height))
-            if box[2] <= box[0] or box[3] <= box[1]:
-                continue
-            same = next((text for text in known if overlap(text.box, box) >= _TAKEN_OVER), None)
+        to_full = width / small.shape[1], height / small.shape[0]
+        found = [FoundLine(_scaled(line.box, to_full, (width, height)), line.score) for line in self.find(small)]
+        return [line for line in found if line.box[2] > line.box[0] and line.box[3] > line.box[1]]
+
+    def words(self, image: Picture, lines: Sequence[FoundLine], known: Sequence[ReadText] = ()) -> list[ReadText]:
+        """Read lines that were found in a picture; those that are `known` keep their words."""
+        read = []
+        for line in lines:
+            same = next((text for text in known if overlap(text.box, line.box) >= _TAKEN_OVER), None)
             if same is not None:
-                found.append(same.model_copy(update={"box": box}))
+                read.append(same.model_copy(update={"box": line.box}))
             else:
-                text, score = self._words(image, box, line.score)
-                found.append(ReadText(text=text, score=score, box=box))
-        return [line for line in found if line.score > 0]
+                text, score = self._words(image, line.box, line.score)
+                read.append(ReadText(text=text, score=score, box=line.box))
+        return [text for text in read if text.score > 0]
 
     def _words(self, image: Picture, box: Box, found: float) -> tuple[str, float]:
         x0, y0, x1, y1 = box
@@ -117,11 +124,12 @@ class RapidOcrReader(LineReader):
         if not rapidocr_installed():
             raise MissingExtraError("rapidocr", "curate", "removing on-screen text")
         super().__init__(f"rapidocr {version('rapidocr')}", side)
-        self._engine = rapidocr_engine()
+        # Two, because a call changes what an engine does: one finds lines while the other reads.
+        self._finder, self._engine = rapidocr_engine(), rapidocr_engine()
 
     def find(self, image: Picture) -> list[FoundLine]:
         """Return where lines of text are in the picture as it is."""
-        found = self._engine(np.ascontiguousarray(image[:, :, ::-1]), use_det=True, use_cls=False, use_rec=False)
+        found = self._finder(np.ascontiguousarray(image[:, :, ::-1]), use_det=True, use_cls=False, use_rec=False)
         boxes, scores = getattr(found, "boxes", None), getattr(found, "scores", None)
         if boxes is None or scores is None:
             return []

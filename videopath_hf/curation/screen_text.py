@@ -2,23 +2,36 @@
 
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
 from videopath_hf.curation.boxes import around, overlap, shifted, widened
-from videopath_hf.curation.ocr import ReadText, TextReader
+from videopath_hf.curation.ocr import FoundLine, LineReader, ReadText, TextReader
 from videopath_hf.curation.rectangles import find_rectangle, persistent_edges
 from videopath_hf.curation.settings import ScreenTextSettings
-from videopath_hf.curation.text_pixels import Thumb, changed, cut, grey, showing, stretched, thumb, unmoved
-from videopath_hf.curation.text_tracks import Reading, alike, follow, held, is_long, is_text, same_words, thickness
+from videopath_hf.curation.text_pixels import cut, grey, showing, stretched, unmoved
+from videopath_hf.curation.text_schedule import Due, ReadingSchedule
+from videopath_hf.curation.text_tracks import (
+    Reading,
+    alike,
+    follow,
+    held,
+    is_line,
+    is_long,
+    is_text,
+    same_words,
+    thickness,
+)
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.records import Box, RemovedText
 
 _CROPS = 6  # crops of a text kept for finding its plate
 _PLATE_EDGE = 25.0  # grey levels: drawn plates stand out by 34 and more, tissue around bare letters by 21 at most
 _PART = 0.6  # share of the frame from which a changed part is not worth cutting out
+_AHEAD = 2  # frames whose lines are found while another one is read
 _PART_COST = 0.5  # what reading a part may cost, in readings of a whole frame
 _PAST = 6  # frames read before that a new text is looked for in
 _BLENDED = 6  # frames read of a moving picture from which their mean shows only what is painted over it
@@ -59,64 +72,78 @@ class TextScanner:
         self.reads = 0
         self._crops: list[_Crops] = []
         self._pages: deque[_Page] = deque(maxlen=_PAST)
-        self._thumb: Thumb | None = None
-        self._at_rest = False
-        self._rolling = False
-        self._last_read = 0.0
-        self._pending: list[tuple[float, Picture]] = []
+        self._rolling = False  # words that go along with the picture
+        self._schedule = ReadingSchedule(settings.interval)
+        self._waiting: deque[tuple[Due | float, Future[list[FoundLine]] | None]] = deque()
+        self._finder = ThreadPoolExecutor(1) if isinstance(reader, LineReader) else None
         self._sum: np.ndarray[Any, Any] | None = None
         self._summed = 0
         self._size = (0, 0)
 
     def add(self, time: float, image: Picture) -> None:
         """See the next frame, uint8 [H, W, 3] RGB."""
-        small = thumb(image)
-        if self._thumb is None:
-            self._size = (image.shape[1], image.shape[0])
-            self._read_up_to([(time, image)], small, detail=True)
-            return
-        if not self._pending and changed(self._thumb, small) is None:
-            self.readings.append(Reading(time, self.readings[-1].texts))
-            if not self._at_rest:
-                self._read_at_rest(time, image)
-            return
-        self._pending.append((time, image))
-        if time - self._last_read >= self.settings.interval - 1e-6:
-            self._read_up_to(self._pending, small)
+        self._size = (image.shape[1], image.shape[0])
+        self._follow(self._schedule.add(time, image))
 
     def finish(self, end: float) -> list[RemovedText]:
         """Return the texts of the segment, each with the plate it stands on; `end` is the segment's end in seconds.
 
         The boxes are what is painted out: `margin` is part of them.
         """
-        if self._pending:
-            self._read_up_to(self._pending, thumb(self._pending[-1][1]))
+        self._follow(self._schedule.finish(), last=True)
+        if self._finder is not None:
+            self._finder.shutdown()
         tracks = [self._finished(track) for track in follow(self.readings, self.settings.min_score, end)]
         tracks += self._watermarks(tracks, end)
         margin = self.settings.margin
         return [track.model_copy(update={"box": widened(track.box, margin, margin, self._size)}) for track in tracks]
 
-    def _read_up_to(self, frames: list[tuple[float, Picture]], small: Thumb, detail: bool = False) -> None:
-        *between, (time, image) = frames
-        page = _Page(len(self.readings) + len(between), image, grey(image))
+    def _follow(self, turns: list[Due | float], last: bool = False) -> None:
+        """Do what is due, a few frames late: lines are found in the next frames while those before are read."""
+        for turn in turns:
+            self._waiting.append((turn, self._found_ahead(turn) if isinstance(turn, Due) else None))
+        while self._waiting:
+            turn, found = self._waiting[0]
+            if not last and found is not None and sum(later is not None for _, later in self._waiting) <= _AHEAD:
+                return
+            self._waiting.popleft()
+            if isinstance(turn, float):
+                self.readings.append(Reading(turn, self.readings[-1].texts))
+            elif turn.resting:
+                self._read_at_rest(turn, found)
+            else:
+                self._read_up_to(turn, found)
+
+    def _found_ahead(self, due: Due) -> "Future[list[FoundLine]] | None":
+        """Where the lines of a whole frame are, being worked out by another thread."""
+        if self._finder is None or not isinstance(self.reader, LineReader) or not self._is_whole(due.part):
+            return None
+        return self._finder.submit(self.reader.lines, due.image, self._side(due.detail))
+
+    def _is_whole(self, part: Box | None) -> bool:
+        return part is None or _covered((0, 0, *self._size), part) >= _PART
+
+    def _side(self, detail: bool) -> int:
+        return self.settings.detail_side if detail else self.settings.side
+
+    def _read_up_to(self, due: Due, found: "Future[list[FoundLine]] | None") -> None:
+        page = _Page(len(self.readings) + len(due.between), due.image, grey(due.image))
         before = self._pages[-1] if self._pages else None
         expected = self.readings[-1].texts if before else []
-        part = None if self._thumb is None else changed(self._thumb, small)
-        current = Reading(time, self._read(time, page, before, expected, detail, part))
+        current = Reading(due.time, self._read(due.time, page, before, expected, due.detail, due.part, found))
         if before is not None:
             self._look_back(current.texts, page)
-            self._resolve(before, self.readings[-1], between, page, current)
+            self._resolve(before, self.readings[-1], due.between, page, current)
         self.readings.append(current)
         self._pages.append(page)
-        self._thumb, self._at_rest, self._last_read, self._pending = small, detail, time, []
-        self._blend(image)
+        self._blend(due.image)
 
-    def _read_at_rest(self, time: float, image: Picture) -> None:
+    def _read_at_rest(self, due: Due, found: "Future[list[FoundLine]] | None") -> None:
         """Read a picture that has come to rest once more, for its small letters; frames at rest share its texts."""
-        self._at_rest = True
-        page = _Page(len(self.readings) - 1, image, grey(image))
+        page = _Page(len(self.readings) - 1, due.image, grey(due.image))
         texts = self.readings[-1].texts
-        new = [text for text in self._read(time, page, self._pages[-1], texts, detail=True) if not held(text, texts)]
+        read = self._read(due.time, page, self._pages[-1], texts, detail=True, found=found)
+        new = [text for text in read if not held(text, texts)]
         before = self._pages.pop()  # is the same picture
         texts.extend(new)
         self._look_back(new, before)
@@ -130,6 +157,7 @@ class TextScanner:
         expected: Sequence[ReadText] = (),
         detail: bool = False,
         part: Box | None = None,
+        found: "Future[list[FoundLine]] | None" = None,
     ) -> list[ReadText]:
         """Read a frame, and once more the places in which the frame before shows text that was not found.
 
@@ -137,18 +165,23 @@ class TextScanner:
             before, expected: the frame before and its texts; those whose pixels have not changed are not read again.
             detail: look for small letters too.
             part: the only part that has changed since.
+            found: where the whole frame's lines are, if that is being worked out.
         """
         self.reads += 1
         height, width = page.image.shape[:2]
         still = [text for text in expected if before is not None and unmoved(before.grey, page.grey, text.box)]
         box = (0, 0, width, height)
-        if part is not None and _covered(box, part) < _PART:
+        if part is not None and not self._is_whole(part):
             for text in expected:
                 if _covered(text.box, part) > 0:  # half a line reads as another one
                     part = around([part, text.box])
             box = part
-        side = self.settings.detail_side if detail else self.settings.side
-        texts = [text for text in self._read_part(page.image, box, still, side) if is_text(text, height)]
+        if found is not None and isinstance(self.reader, LineReader):
+            lines = [line for line in found.result() if is_line(line.box, height)]
+            seen = self.reader.words(page.image, lines, still)
+        else:
+            seen = self._read_part(page.image, box, still, self._side(detail))
+        texts = [text for text in seen if is_text(text, height)]
         texts += [text for text in still if not held(text, texts)]
         texts += self._look_again(page.image, texts, expected)
         for text in texts:

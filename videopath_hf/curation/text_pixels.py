@@ -8,6 +8,7 @@ import numpy as np
 
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.records import Box
+from videopath_hf.video.glance import shrink
 
 _CHANGED = 14.0  # mean grey levels over a block; compression alone moves a block of a still picture by up to 13
 _BLOCK = 8  # pixels of a quarter-size frame
@@ -30,7 +31,7 @@ def grey(image: Picture) -> Picture:
 def thumb(image: Picture) -> Thumb:
     """The frame in grey at a quarter of its size."""
     height, width = max(1, image.shape[0] // 4), max(1, image.shape[1] // 4)
-    return cv2.resize(grey(image), (width, height), interpolation=cv2.INTER_AREA)
+    return shrink(grey(image), width, height)
 
 
 def changed(before: Thumb, now: Thumb) -> Box | None:

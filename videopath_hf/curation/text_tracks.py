@@ -25,9 +25,14 @@ class Reading(NamedTuple):
     texts: list[ReadText]
 
 
+def is_line(box: Box, frame_height: int) -> bool:
+    """Whether a box can be that of a line of text; giant ones are what texture is taken for."""
+    return thickness(box) <= _TALLEST * frame_height
+
+
 def is_text(text: ReadText, frame_height: int) -> bool:
     """Whether a reading can be a line of text: single letters and giant ones are what texture is taken for."""
-    if thickness(text.box) > _TALLEST * frame_height:
+    if not is_line(text.box, frame_height):
         return False
     return is_unread(text) or (text.score >= _WEAKEST and len(re.findall(r"\w", text.text)) >= 2)
 

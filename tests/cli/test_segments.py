@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
+from videopath_hf.curation.settings import CurateSettings
+from videopath_hf.errors import UserError
 from videopath_hf.records import Segment
 
 
@@ -53,3 +55,24 @@ def test_mistakes_are_one_sentence(run: Run, curated: Path, tmp_path: Path) -> N
         assert told in err
         assert "Traceback" not in err
     assert not (tmp_path / "d.json").exists()
+
+
+def test_curate_follows_the_decisions_saved_beside_the_review_pages(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def instead(inputs: object, out: object, settings: CurateSettings, *more: object) -> None:
+        seen.append(settings.decisions)
+        raise UserError("far enough")
+
+    monkeypatch.setattr("videopath_hf.curation.pipeline.curate", instead)
+    out = tmp_path / "out"
+    (out / "review").mkdir(parents=True)
+    run("curate", tmp_path / "a.mp4", "--out", out)
+    segments = [{"first": 0, "last": 50, "verdict": "reject"}, {"first": 50, "last": 100}]
+    decided = {"schema_version": 1, "video_id": "a", "sha256": "5a" * 32, "frames": 100, "segments": segments}
+    (out / "review" / "a.decisions.json").write_text(json.dumps(decided))
+    _, _, err = run("curate", tmp_path / "a.mp4", "--out", out)
+    assert "a.decisions.json" in err
+    assert [list(decisions) for decisions in seen] == [[], ["5a" * 32]]

@@ -174,7 +174,7 @@ def test_a_real_model_hears_the_development_lecture(shared: Path, tmp_path: Path
     truth = json.loads((shared / "lectures" / "dev" / "lecture.json").read_text())["transcript"]
     assert jiwer.wer(plain([s["text"] for s in truth]), plain([s.text for s in made.sentences])) < 0.2
     assert made.backend == backend and made.language == "en" and 75 < made.figures["voice_seconds"] < 91
-    by_text = {s["text"]: s for s in truth}
-    near = [s for s in made.sentences if s.text in by_text and abs(s.start - by_text[s.text]["start"]) < 0.5]
+    starts = {plain([s["text"]]): s["start"] for s in truth}
+    near = [s for s in made.sentences if abs(s.start - starts.get(plain([s.text]), -1)) < 0.5]
     assert len(near) >= 8, "sentences that were heard right begin when they were said"
     assert all(0 <= word.confidence <= 1 for word in made.words if word.confidence is not None)

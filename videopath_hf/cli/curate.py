@@ -24,7 +24,7 @@ def curate(
     overrides: OverrideOption = None,
     decisions: Annotated[
         list[Path] | None,
-        typer.Option(help="Segments as a person left them: a file of `videopath segments`, or a folder. Repeatable."),
+        typer.Option(help="Segments as a person left them: files, or folders of them; OUT/review if omitted."),
     ] = None,
     workers: Annotated[
         int | None,
@@ -56,6 +56,7 @@ def curate(
     from videopath_hf.settings import load_settings
 
     settings = load_settings(CurateSettings, config, overrides or ())
+    decisions = decisions or _saved_decisions(out)
     if decisions:
         from videopath_hf.curation.decisions import read_decisions
 
@@ -77,6 +78,18 @@ def curate(
 
         summary = curate_on(executor, inputs, out, settings, workers, limit)
     emit(summary.model_dump(mode="json"), as_json)
+
+
+def _saved_decisions(out: Path) -> list[Path]:
+    """The folder of the review pages, where a person saved decisions there."""
+    from videopath_hf.curation.decisions import SUFFIX
+    from videopath_hf.progress import note
+
+    saved = sorted(path.name for path in (out / "review").glob(f"*{SUFFIX}"))
+    if not saved:
+        return []
+    note(f"following the decisions saved in {out / 'review'}: {', '.join(saved)}")
+    return [out / "review"]
 
 
 def _slurm(

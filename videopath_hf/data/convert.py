@@ -4,7 +4,6 @@ import posixpath
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import Any, get_args
 
@@ -205,7 +204,9 @@ def _bring(source: Source, out: Path, record: InstructionRecord, medium: Media) 
             raise EntryError(f"medium is empty (0 bytes): {found.place}")
         name = _file_name(medium.path)
         # A file that several media share a record with is no row of a table of media.
-        path = media_path(medium.type, record.split, name) if len(record.media) == 1 else f"media/{record.split}/{name}"
+        path = (
+            media_path(medium.type, record.split, name) if len(record.media) == 1 else f"media/{record.split}/{name}"
+        )
         bring(found, out / path)
     except UserError as error:
         raise EntryError(f"medium cannot be read: {error}") from None

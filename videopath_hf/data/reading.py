@@ -34,6 +34,10 @@ class ReadOptions(NamedTuple):
     licence: str | None = None
 
 
+ANYTHING = ReadOptions()
+"""Records as they are."""
+
+
 class SeenIds:
     """Which ids came already. They are kept in a temporary file: memory does not grow with their number."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from videopath_hf.data.formats.base import EntryError, inside, with_paths
 from videopath_hf.data.formats.mixture import MixtureEntry, Strategy, parse_strategy, read_mixture
-from videopath_hf.data.reading import ReadOptions, RecordFile, record_files
+from videopath_hf.data.reading import ANYTHING, ReadOptions, RecordFile, record_files
 from videopath_hf.data.stores import MediaStores
 from videopath_hf.errors import TooManyRejectsError, UserError
 from videopath_hf.files import content_hash
@@ -29,8 +29,8 @@ class Part:
 
     file: RecordFile
     label: str
-    strategy: Strategy = Strategy()
-    media_root: str = ""
+    strategy: Strategy
+    media_root: str
     taken: int = 0
     rejected: int = 0
 
@@ -48,7 +48,7 @@ class Part:
     def _chosen(self, seed: str) -> Iterator[int] | None:
         if self.strategy.how == "all":
             return None
-        length = self.file.count() if self.strategy.needs_length() else self.strategy.count
+        length = self.file.count() if self.strategy.needs_length() else self.strategy.number
         return self.strategy.choose(length, seed)
 
     def _placed(self, record: InstructionRecord) -> InstructionRecord:
@@ -85,7 +85,7 @@ class Source:
         return content_hash(parts, self.stores.listing_hash(), self.seed)
 
 
-def open_source(path: Path, options: ReadOptions = ReadOptions(), media: Sequence[Path] = (), seed: int = 0) -> Source:
+def open_source(path: Path, options: ReadOptions = ANYTHING, media: Sequence[Path] = (), seed: int = 0) -> Source:
     """What a path holds; see [`record_files`]. A `.yaml` or `.yml` file is a mixture.
 
     Raises:
@@ -138,5 +138,5 @@ def check_rejects(rejected: int, total: int, limit: float, reasons: Counter[str]
         return
     shown = "; ".join(f"{count}: {reason}" for reason, count in reasons.most_common(3))
     raise TooManyRejectsError(
-        f"{rejected} of {total} records were rejected, max_rejects allows {limit:.1%} ({shown}); {where}"
+        f"{rejected} of {total} entries make no record, {limit:.1%} of them may ({shown}); {where}"
     )

@@ -167,7 +167,7 @@ def rest(entry: Mapping[str, Any], known: Sequence[str]) -> dict[str, Any]:
 
 def with_paths(record: InstructionRecord, place: Callable[[Media], str]) -> InstructionRecord:
     """A record whose media lie elsewhere, in `media` and in its messages alike."""
-    moved = {(item.type, item.path): place(item) for item in record.media}
+    moved: dict[tuple[Any, Any], str] = {(item.type, item.path): place(item) for item in record.media}
 
     def block(item: Any) -> Any:
         path = moved.get((item.get("type"), item.get("path", ""))) if isinstance(item, dict) else None

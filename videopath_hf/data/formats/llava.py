@@ -55,7 +55,7 @@ def from_record(record: InstructionRecord) -> dict[str, Any]:
     conversations = [
         {"from": _FROM[message["role"]], "value": _value(message["content"])} for message in record.messages
     ]
-    shown = {kinds.pop(): paths[0] if len(paths) == 1 else paths} if paths else {}
+    shown: dict[str, Any] = {kinds.pop(): paths[0] if len(paths) == 1 else paths} if paths else {}
     own = record.model_dump(mode="json", exclude=_BESIDE, exclude_defaults=True)
     return {**record.extra, "id": record.id, **shown, "conversations": conversations, "videopath": own}
 

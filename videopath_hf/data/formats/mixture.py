@@ -9,8 +9,8 @@
         split: train
         licence: CC BY-NC-ND 3.0
 
-The length counts all entries, those that are rejected too. `random` keeps the order of the file. `end:0` takes nothing,
-where the published code takes all.
+The length counts all entries, those that are rejected too. `random` keeps the order of the file. `end:0` takes
+nothing, where the published code takes all.
 """
 
 import re
@@ -29,20 +29,20 @@ _STRATEGY = re.compile(r"all|(?P<how>first|end|random):(?P<count>\d{1,18})(?P<pe
 
 
 class Strategy(NamedTuple):
-    """How much of a file is taken: `count` entries, or percent of its length, from one end or at random."""
+    """How much of a file is taken: `number` entries, or percent of its length, from one end or at random."""
 
     how: Literal["all", "first", "end", "random"] = "all"
-    count: int = 0
+    number: int = 0
     percent: bool = False
 
     def __str__(self) -> str:
-        return self.how if self.how == "all" else f"{self.how}:{self.count}{'%' if self.percent else ''}"
+        return self.how if self.how == "all" else f"{self.how}:{self.number}{'%' if self.percent else ''}"
 
     def size(self, length: int) -> int:
         """How many of `length` entries are taken."""
         if self.how == "all":
             return length
-        return min(length, -(-self.count * length // 100) if self.percent else self.count)
+        return min(length, -(-self.number * length // 100) if self.percent else self.number)
 
     def needs_length(self) -> bool:
         """Whether the choice depends on how long the file is."""

@@ -99,8 +99,9 @@ def open_source(path: Path, options: ReadOptions = ANYTHING, media: Sequence[Pat
     for number, entry in enumerate(read_mixture(path).datasets):
         place = path.parent / entry.json_path
         root = _media_root(path, number, entry)
-        below = [item / root if item.is_dir() else item for item in stores.places]
-        files = record_files(place, _options(entry, options), below)
+        below = [item / root for item in stores.places if (item / root).is_dir()]
+        zips = [item for item in stores.places if not item.is_dir()]
+        files = record_files(place, _options(entry, options), below + zips or stores.places)
         found += [(file, parse_strategy(entry.sampling_strategy), root) for file in files]
     return Source(path, _labelled(found), stores, seed)
 

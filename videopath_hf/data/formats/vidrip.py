@@ -32,7 +32,8 @@ def to_record(entry: Mapping[str, Any], origin: Origin) -> InstructionRecord:
     name = inside(text_of(entry, "video_name"))
     own = PurePosixPath(name).suffix.lower() in VIDEO_SUFFIXES
     names = [name] if own else [name + suffix for suffix in _SUFFIXES]
-    path = origin.pick([f"{FOLDER}/{name}" for name in names] + names)
+    below = [f"{FOLDER}/{name}" for name in names]
+    path = origin.pick(names + below if "/" in name else below + names)
     media = [medium(path, "video")]
     question, answer = text_of(entry, "question"), text_of(entry, "answer")
     if not question.strip():

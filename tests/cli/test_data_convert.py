@@ -229,3 +229,13 @@ def test_what_can_be_written_is_saved_though_too_much_was_rejected(tmp_path: Pat
     assert code == 2
     assert "gave no record to write" in err
     assert not (tmp_path / "none.json").exists()
+
+
+@pytest.mark.parametrize("verb", ["convert", "check"])
+def test_every_part_has_help_with_an_example(run: Run, verb: str) -> None:
+    code, out, _ = run("data", verb, "--help")
+    assert code == 0
+    assert f"Example: videopath data {verb}" in out
+    from videopath_hf.data.formats.registry import FORMATS
+
+    assert all(name in " ".join(out.split()) for name in FORMATS)

@@ -4,7 +4,6 @@ import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Literal, NamedTuple
 
 from videopath_hf.instructions.answers import parse_answer
@@ -14,6 +13,7 @@ UNKNOWN_LICENCE = "unknown: not to be published"
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".mpg", ".mpeg"})
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
 
+_DRIVE = re.compile(r"[A-Za-z]:|\\\\")
 # Quilt's images are named by the YouTube video they are from.
 _STILL = re.compile(r"(?P<video>.+?)_(?:image|roi)_[0-9a-f]{8}-[0-9a-f-]{27}")
 
@@ -72,14 +72,14 @@ def inside(value: Any) -> str:
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise EntryError(f"path {value!r} of a medium is not a file name")
     path = posixpath.normpath(value)
-    if posixpath.isabs(path) or PureWindowsPath(value).drive or path.split("/")[0] == ".." or path == ".":
+    if posixpath.isabs(path) or _DRIVE.match(value) or path.split("/")[0] == ".." or path == ".":
         raise EntryError(f"path {value!r} leads out of the data's root; paths must be relative to it")
     return path
 
 
 def medium(path: str, kind: Literal["image", "video"] | None = None) -> Media:
     """The medium at a path; whether it is a video is told by its ending if `kind` is omitted."""
-    suffix = PurePosixPath(path).suffix.lower()
+    suffix = posixpath.splitext(path)[1].lower()
     return Media(type=kind or ("video" if suffix in VIDEO_SUFFIXES else "image"), path=path)
 
 
@@ -125,7 +125,7 @@ def make_record(
     if any(not _text(message).strip() for message in messages if message["role"] == "assistant"):
         raise EntryError("the answer is empty")
     parsed = parse_answer(answer)
-    stem = PurePosixPath(media[0].path).stem if media else name
+    stem = posixpath.splitext(posixpath.basename(media[0].path))[0] if media else name
     fields: dict[str, Any] = {
         "kind": _kind(media, question, parsed.diagnosis),
         "clip_id": stem,

@@ -14,6 +14,7 @@ SUFFIXES = (".json", ".jsonl", ".csv")
 _CHUNK = 1 << 20
 _LONGEST = 1 << 24  # characters, or bytes, of one entry
 _SPACE = " \t\r\n"
+_NOT_UTF8 = "it is not UTF-8 text"
 
 
 class Entry(NamedTuple):
@@ -38,8 +39,7 @@ def read_entries(stream: BinaryIO, name: str) -> Iterator[Entry]:
     readers = {".json": _json, ".jsonl": _jsonl, ".csv": _csv}
     if suffix not in readers:
         raise UserError(f"{name} does not end in {', '.join(SUFFIXES)}, so that nobody knows how to read it")
-    for entry in readers[suffix](stream, name):
-        yield entry if entry.fault or _is_unicode(entry.value) else entry._replace(fault="it is not UTF-8 text")
+    yield from readers[suffix](stream, name)
 
 
 def count_entries(stream: BinaryIO, name: str) -> int:
@@ -65,12 +65,15 @@ def write_entries(stream: BinaryIO, suffix: str, entries: Iterable[Mapping[str, 
     text.detach()
 
 
-def _is_unicode(value: Any) -> bool:
+def _entry(where: str, value: Any, text: str) -> Entry:
+    """The entry that was read from `text`, or its fault if that is not Unicode."""
     try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:  # bytes that are no UTF-8 were read as surrogates
-        return False
-    return True
+        text.encode()  # bytes that are no UTF-8 were read as surrogates
+        if "\\u" in text:  # an escape may be half of a surrogate pair
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return Entry(where, value, _NOT_UTF8)
+    return Entry(where, value)
 
 
 def _parse(text: str) -> Any:
@@ -96,9 +99,10 @@ def _jsonl(stream: BinaryIO, name: str) -> Iterator[Entry]:
 
 def _line(where: str, line: bytes) -> Entry:
     try:
-        return Entry(where, _parse(line.decode()))
+        text = line.decode()
+        return _entry(where, _parse(text), text)
     except UnicodeDecodeError:
-        return Entry(where, None, "it is not UTF-8 text")
+        return Entry(where, None, _NOT_UTF8)
     except (ValueError, RecursionError) as error:
         return Entry(where, None, f"it is not JSON: {error}")
 
@@ -126,7 +130,7 @@ def _csv(stream: BinaryIO, name: str) -> Iterator[Entry]:
         if len(row) != len(header):
             yield Entry(where, None, f"it has {len(row)} fields, the header has {len(header)}")
         else:
-            yield Entry(where, dict(zip(header, row, strict=True)))
+            yield _entry(where, dict(zip(header, row, strict=True)), "".join(row).replace("\\", ""))
 
 
 class _Window:
@@ -165,8 +169,8 @@ def _json(stream: BinaryIO, name: str) -> Iterator[Entry]:
     for number in count(1):
         if window.peek() == "]" and number == 1:
             break
-        value = _value(window, decoder, f"{name}: item {number}")
-        yield Entry(f"item {number}", value)
+        value, text = _value(window, decoder, f"{name}: item {number}")
+        yield _entry(f"item {number}", value, text)
         found = window.peek()
         if found == "]":
             break
@@ -179,14 +183,16 @@ def _json(stream: BinaryIO, name: str) -> Iterator[Entry]:
         raise UserError(f"{name} goes on with {found!r} after the end of its list; JSON lines belong in a .jsonl file")
 
 
-def _value(window: _Window, decoder: json.JSONDecoder, place: str) -> Any:
+def _value(window: _Window, decoder: json.JSONDecoder, place: str) -> tuple[Any, str]:
+    """The value that comes next, and its text."""
     window.peek()
     while True:
         try:
             value, end = decoder.raw_decode(window.text, window.at)
             if end < len(window.text) or window.ended:  # a number may go on behind the part that was read
+                text = window.text[window.at : end]
                 window.at = end
-                return value
+                return value, text
         except RecursionError:
             raise UserError(f"{place} is nested too deeply") from None
         except ValueError as error:

@@ -39,7 +39,7 @@ def to_record(entry: Mapping[str, Any], origin: Origin) -> InstructionRecord:
     own = entry.get("videopath") or {}
     if not isinstance(own, dict) or _BESIDE & own.keys():
         raise EntryError("field 'videopath' is not one that this package wrote")
-    if own:
+    if "description" in own:
         own = {"diagnosis": None, **own}  # a record may name none though its answer has such a line
     try:
         return make_record(origin, name, media, messages, extra=rest(entry, _KNOWN), **own)

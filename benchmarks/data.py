@@ -1,10 +1,14 @@
-"""Instruction data at the size of ClipPath-Instruct: building a mixture at constant memory and in linear time.
+"""Instruction data: mixtures at the size of ClipPath-Instruct, and clips streamed for training.
 
-python benchmarks/data.py [--part mixture] [--records 140000]
+python benchmarks/data.py [--part mixture|stream] [--records 140000] [--clips 48]
 
-Every size runs in a process of its own: a mixture of a LLaVA list, LLaVA lines and a table of captions, all of it and
-half of it at random, is read, checked and written as LLaVA JSON. No media are needed. The peers are what the published
-way does, `json.load` of the list and `json.dump` of what was taken, without a check of any record, and `datasets`.
+mixture: constant memory and linear time. Every size runs in a process of its own: a mixture of a LLaVA list, LLaVA
+lines and a table of captions, all of it and half of it at random, is read, checked and written as LLaVA JSON. No media
+are needed. The peers are what the published way does, `json.load` of the list and `json.dump` of what was taken,
+without a check of any record, and `datasets`.
+
+stream: rows of a dataset folder, each with 32 evenly spaced frames of its clip, one after the other, beside `datasets`
+with torchcodec; and the rows alone. Ways take turns.
 """
 
 import argparse
@@ -14,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from videopath_hf.runs import peak_memory
@@ -118,22 +123,96 @@ def mixture(most: int) -> None:
             print(f"| {way} | {count:,} | {seconds:.1f} | {busy:.1f} | {peak / 1e6:.0f} |", flush=True)
 
 
-PARTS: dict[str, Callable[[int], None]] = {"mixture": mixture}
+def write_clips(root: Path, clips: int) -> None:
+    """A dataset folder of clips as `videopath curate` cuts them: 20 s, 5 frames a second, 640 pixels wide."""
+    import numpy as np
+
+    from videopath_hf.data.convert import convert
+    from videopath_hf.data.formats.registry import format_named
+    from videopath_hf.data.sources import open_source
+    from videopath_hf.video.encode import write_clip
+
+    rng = np.random.default_rng(0)
+    field = np.kron(rng.integers(60, 255, (90, 120, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    source = root / "source"
+    entries = []
+    for number in range(clips):
+        entry = conversation(number)
+        pans = np.linspace(0, 320, 100).astype(int)
+        write_clip(source / str(entry["video"]), [field[number : number + 360, x : x + 640] for x in pans], fps=5)
+        entries.append(entry)
+    (source / "in.json").write_text(json.dumps(entries))
+    convert(open_source(source / "in.json"), root / "data", format_named("videopath"))
+
+
+def stream_ours(root: Path, frames: bool) -> int:
+    """Records of the folder, and their clips' frames as training takes them."""
+    from videopath_hf.data.folder import read_instructions
+    from videopath_hf.data.media import media_paths
+    from videopath_hf.video.sampling import sample_video
+
+    count = 0
+    for record in read_instructions(root, ["clip", "video"], "train"):
+        count += len(sample_video(media_paths(root, record)[0], 32).frames) == 32 if frames else 1
+    return count
+
+
+def stream_datasets(root: Path, frames: bool) -> int:
+    """The same through plain `datasets`, streaming."""
+    import numpy as np
+    from datasets import Video, load_dataset
+
+    rows = load_dataset(str(root), split="train", streaming=True)
+    if not frames:
+        return sum(1 for _ in rows.cast_column("video", Video(decode=False)))
+    count = 0
+    for row in rows:
+        decoder = row["video"]
+        indices = np.linspace(0, decoder.metadata.num_frames - 1, 32, dtype=int).tolist()
+        count += len(decoder.get_frames_at(indices).data) == 32
+    return count
+
+
+def stream(clips: int) -> None:
+    """Print the table of streaming; clips are made anew."""
+    ways: dict[str, tuple[Callable[[Path, bool], int], bool]] = {
+        "videopath_hf, 32 frames a clip": (stream_ours, True),
+        "datasets and torchcodec, 32 frames a clip": (stream_datasets, True),
+        "videopath_hf, rows alone": (stream_ours, False),
+        "datasets, rows alone": (stream_datasets, False),
+    }
+    if find_spec("torchcodec") is None:
+        del ways["datasets and torchcodec, 32 frames a clip"]
+    seconds: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
+    with tempfile.TemporaryDirectory() as folder:
+        write_clips(Path(folder), clips)
+        for turn in range(4):  # the first warms up
+            for way, (run, frames) in ways.items():
+                start, busy = time.perf_counter(), time.process_time()
+                assert run(Path(folder) / "data", frames) == clips
+                if turn:
+                    seconds[way].append((time.perf_counter() - start, time.process_time() - busy))
+    print("| way | rows a second | processor ms a row |\n| --- | --- | --- |")
+    for way, runs in seconds.items():
+        wall, busy = (sorted(values)[len(values) // 2] for values in zip(*runs, strict=True))
+        print(f"| {way} | {clips / wall:,.0f} | {1000 * busy / clips:.1f} |")
 
 
 def main() -> None:
     """Print the tables asked for."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--part", choices=[*PARTS])
+    parser.add_argument("--part", choices=["mixture", "stream"])
     parser.add_argument("--records", type=int, default=140_000)
+    parser.add_argument("--clips", type=int, default=48)
     parser.add_argument("--measure", nargs=2, metavar=("WAY", "FOLDER"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
         measure(arguments.measure[0], Path(arguments.measure[1]))
         return
-    for name, part in PARTS.items():
-        if arguments.part in (None, name):
-            part(arguments.records)
+    if arguments.part in (None, "mixture"):
+        mixture(arguments.records)
+    if arguments.part in (None, "stream"):
+        stream(arguments.clips)
 
 
 if __name__ == "__main__":

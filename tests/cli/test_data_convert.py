@@ -72,7 +72,7 @@ def test_the_released_test_zip_becomes_a_dataset_folder(release: Path, tmp_path:
     assert summary["rejects"] == {"medium is missing": 1}
     records = read_instructions(out, ["video"], "test")
     endings = ["case one.mp4", "case.2.MP4"]
-    assert [record.media[0].path.split("_", 1)[1] for record in records] == endings
+    assert [record.media[0].path for record in records] == [f"videos/test/{name}" for name in endings]
     assert [record.diagnosis for record in records] == ["celiac disease", "melanosis"]
     assert [record.id for record in records] == ["case one_0", "7"]
     for record, number in zip(records, range(2), strict=True):

@@ -155,3 +155,16 @@ def test_bringing_a_file_leaves_the_original_as_it_is(tmp_path: Path) -> None:
     bring(found, tmp_path / "out" / "a.mp4")
     assert (tmp_path / "out" / "a.mp4").read_bytes() == b"film"
     assert stat.S_IMODE(source.stat().st_mode) == 0o600
+
+
+def test_records_in_a_damaged_member_end_in_one_sentence(tmp_path: Path) -> None:
+    from videopath_hf.data.sources import open_source
+
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("in.jsonl", "".join(f'{{"id": "{number}", "conversations": []}}\n' for number in range(9999)))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"in\.jsonl is damaged"):
+        list(open_source(path).read())

@@ -1,8 +1,12 @@
 """Zip files nobody vouches for: members are listed and read one by one, and nothing is unpacked under their names."""
 
+import shutil
 import stat
 import zipfile
+import zlib
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 from typing import IO
 
@@ -47,29 +51,23 @@ class Archive:
             else:
                 self.members[name] = infos[0]
 
-    def open(self, name: str) -> IO[bytes]:
+    @contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
         """A member for reading; no more than its listed size ever comes, and its checksum is compared.
 
         Raises:
-            UserError: its header is damaged or it is packed in a way that cannot be read.
+            UserError: it is damaged or packed in a way that cannot be read, found at the start or while it is read.
         """
         try:
-            return self._zip.open(self.members[name])
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-            raise UserError(f"{self.path}: member {name} cannot be read: {error}") from None
+            with self._zip.open(self.members[name]) as stream:
+                yield stream
+        except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error) as error:
+            raise UserError(f"{self.path}: member {name} is damaged or cannot be read: {error}") from None
 
     def extract(self, name: str, target: Path) -> None:
-        """Write a member's content to `target`.
-
-        Raises:
-            UserError: the member is damaged.
-        """
-        try:
-            with self.open(name) as source, target.open("wb") as stream:
-                while chunk := source.read(1 << 20):
-                    stream.write(chunk)
-        except (zipfile.BadZipFile, EOFError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
-            raise UserError(f"{self.path}: member {name} is damaged: {error}") from None
+        """Write a member's content to `target`; raises `UserError` as `open` does."""
+        with self.open(name) as source, target.open("wb") as stream:
+            shutil.copyfileobj(source, stream, 1 << 20)
 
 
 def _fault(name: str, infos: list[zipfile.ZipInfo]) -> str | None:

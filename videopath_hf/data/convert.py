@@ -1,30 +1,29 @@
 """From any readable source to a file of another format, or to a dataset folder with its media."""
 
 import posixpath
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel
 
 from videopath_hf import __version__
 from videopath_hf.data.card import write_card
-from videopath_hf.data.folder import INSTRUCTIONS, MEDIA_FOLDERS, media_path
+from videopath_hf.data.folder import INSTRUCTIONS, MEDIA_FOLDERS
 from videopath_hf.data.formats.base import EntryError, Format, with_paths
 from videopath_hf.data.formats.entries import SUFFIXES, write_entries
 from videopath_hf.data.formats.registry import format_named
-from videopath_hf.data.sources import Source, check_rejects
+from videopath_hf.data.scratch import scratch_database
+from videopath_hf.data.sources import Source, check_rejects, reason_kind
 from videopath_hf.data.stores import bring
 from videopath_hf.errors import UserError
 from videopath_hf.files import atomic_path, content_hash, iter_records, read_json, write_json, write_records
 from videopath_hf.progress import note, track
-from videopath_hf.records import InstructionRecord, Media, RecordReject, Split
+from videopath_hf.records import InstructionRecord, Media, RecordReject
 from videopath_hf.runs import claim_output
 
 REJECTS = "rejects.jsonl"
-_PLACED = re.compile(rf"(?:{'|'.join([*MEDIA_FOLDERS.values(), 'media'])})/(?:{'|'.join(get_args(Split))})/")
 
 
 class ConvertSummary(BaseModel):
@@ -66,6 +65,9 @@ def convert(source: Source, out: Path, form: Format) -> ConvertSummary:
     Raises:
         UserError: nothing readable is there, `out` cannot be used, or no record is left to write.
     """
+    if refused := source.stores.refused():
+        path, name, why = refused[0]
+        note(f"{len(refused)} members of zip files are never read, e.g. {path}:{name}: {why}")
     if form.name == "videopath" and out.suffix.lower() not in SUFFIXES:
         return _to_folder(source, out)
     if out.suffix.lower() not in form.suffixes:
@@ -84,7 +86,7 @@ class _Tally:
 
     def reject(self, reject: RecordReject, stream: Any) -> None:
         """Write out what was left out."""
-        self.reasons[_kind(reject.reason)] += 1
+        self.reasons[reason_kind(reject.reason)] += 1
         stream.write(reject.model_dump_json() + "\n")
 
     def run(self, make: Callable[[InstructionRecord], Any]) -> Iterator[Any]:
@@ -125,11 +127,6 @@ class _Tally:
         )
 
 
-def _kind(reason: str) -> str:
-    """A reason without what is special to one record: numbers and quoted names."""
-    return re.sub(r"\d+", "N", re.sub(r"'[^']*'", "'...'", reason.split(":")[0]))
-
-
 def _to_file(source: Source, out: Path, form: Format) -> ConvertSummary:
     tally = _Tally(source, out.with_name(f"{out.stem}.{REJECTS}"))
     dropped: Counter[str] = Counter()
@@ -164,9 +161,10 @@ def _to_folder(source: Source, out: Path) -> ConvertSummary:
 def _write_folder(source: Source, out: Path) -> ConvertSummary:
     tally = _Tally(source, out / REJECTS)
     shown: Counter[tuple[str, str]] = Counter()
+    places = _Places()
 
     def place(record: InstructionRecord) -> InstructionRecord:
-        placed = with_paths(record, lambda medium: _bring(source, out, record, medium))
+        placed = with_paths(record, lambda medium: _bring(source, out, record, medium, places))
         if len(record.media) == 1:
             shown[record.media[0].type, record.split] += 1
         return placed
@@ -195,28 +193,37 @@ def _write_metadata(out: Path, parts: Sequence[tuple[str, str]]) -> None:
             write_metadata(temporary, rows)
 
 
-def _bring(source: Source, out: Path, record: InstructionRecord, medium: Media) -> str:
+class _Places:
+    """Where media lie in a folder; memory does not grow with their number."""
+
+    def __init__(self) -> None:
+        self._base = scratch_database("places (target TEXT PRIMARY KEY, source TEXT) WITHOUT ROWID")
+
+    def place(self, folder: str, path: str) -> str:
+        """A place in `folder` under the file's own name, or, where another file has it, marked by its old folder."""
+        parent, name = posixpath.split(path)
+        for target in (f"{folder}/{name}", f"{folder}/{content_hash(parent)}_{name}"):
+            self._base.execute("INSERT OR IGNORE INTO places VALUES (?, ?)", (target, path))
+            row = self._base.execute("SELECT source FROM places WHERE target = ?", (target,)).fetchone()
+            if row == (path,):
+                return target
+        raise EntryError(f"no name is free for its medium {path}")
+
+
+def _bring(source: Source, out: Path, record: InstructionRecord, medium: Media, places: _Places) -> str:
     try:
         found = source.stores.find(medium.path)
         if found is None:
             raise EntryError(f"medium is missing: {medium.path}")
         if found.size == 0:
             raise EntryError(f"medium is empty (0 bytes): {found.place}")
-        name = _file_name(medium.path)
-        # A file that several media share a record with is no row of a table of media.
-        path = (
-            media_path(medium.type, record.split, name) if len(record.media) == 1 else f"media/{record.split}/{name}"
-        )
+        # Media that share a record are no rows of a table with one medium a row.
+        folder = MEDIA_FOLDERS[medium.type] if len(record.media) == 1 else "media"
+        path = places.place(f"{folder}/{record.split}", medium.path)
         bring(found, out / path)
     except UserError as error:
         raise EntryError(f"medium cannot be read: {error}") from None
     return path
-
-
-def _file_name(path: str) -> str:
-    """A medium's name in a folder of its split: that of its file, with a mark of the folder it was in."""
-    folder, name = posixpath.split(_PLACED.sub("", path, count=1))
-    return f"{content_hash(folder)[:8]}_{name}" if folder else name
 
 
 def _reasons(tally: _Tally) -> str:

@@ -1,7 +1,6 @@
 """Records of any readable source, one after the other: what cannot be taken comes as a reject, never silently."""
 
 import posixpath
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -12,6 +11,7 @@ from videopath_hf.data.folder import INSTRUCTIONS
 from videopath_hf.data.formats.base import EntryError, Format, Origin
 from videopath_hf.data.formats.entries import SUFFIXES, count_entries, read_entries
 from videopath_hf.data.formats.registry import FORMATS, format_named, recognise
+from videopath_hf.data.scratch import scratch_database
 from videopath_hf.data.stores import MediaStores
 from videopath_hf.errors import UserError
 from videopath_hf.files import content_hash, file_sha256
@@ -39,13 +39,10 @@ ANYTHING = ReadOptions()
 
 
 class SeenIds:
-    """Which ids came already. They are kept in a temporary file: memory does not grow with their number."""
+    """Which ids came already; memory does not grow with their number."""
 
     def __init__(self) -> None:
-        self._base = sqlite3.connect("", isolation_level=None)
-        self._base.execute("PRAGMA synchronous=OFF")
-        self._base.execute("PRAGMA journal_mode=OFF")
-        self._base.execute("CREATE TABLE ids (id TEXT PRIMARY KEY) WITHOUT ROWID")
+        self._base = scratch_database("ids (id TEXT PRIMARY KEY) WITHOUT ROWID")
 
     def add(self, name: str) -> bool:
         """Note an id; whether it is new."""

@@ -1,6 +1,7 @@
 """What `videopath data` and training read: a file of records, a zip file, a dataset folder, or a mixture of files."""
 
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -131,6 +132,11 @@ def _labelled(found: Sequence[tuple[RecordFile, Strategy, str]]) -> list[Part]:
         label = file.source if names[file.source] == 1 else f"{file.source}.{count[file.source]}"
         parts.append(Part(file, label, strategy, root))
     return parts
+
+
+def reason_kind(reason: str) -> str:
+    """A reason for a reject without what is special to one record: numbers and quoted names."""
+    return re.sub(r"\d+", "N", re.sub(r"'[^']*'", "'...'", reason.split(":")[0]))
 
 
 def check_rejects(rejected: int, total: int, limit: float, reasons: Counter[str], where: str) -> None:

@@ -1,6 +1,5 @@
 """One pass over all records: counts, labels, lengths, and which media and source videos each split uses."""
 
-import sqlite3
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -8,7 +7,8 @@ from typing import IO, Any, NamedTuple, get_args
 
 from videopath_hf.data.checks.lengths import Ruler
 from videopath_hf.data.checks.media import Look, MediaLooker, batches
-from videopath_hf.data.sources import Source
+from videopath_hf.data.scratch import scratch_database
+from videopath_hf.data.sources import Source, reason_kind
 from videopath_hf.data.stores import MediaStores
 from videopath_hf.instructions.answers import normalise_diagnosis
 from videopath_hf.progress import track
@@ -38,18 +38,13 @@ class Use(NamedTuple):
 
 
 class Uses:
-    """Which media and source videos are used in which splits; in a temporary file, so memory does not grow."""
+    """Which media and source videos are used in which splits; memory does not grow with their number."""
 
     def __init__(self) -> None:
-        self._base = sqlite3.connect("", isolation_level=None)
-        self._base.execute("PRAGMA synchronous=OFF")
-        self._base.execute("PRAGMA journal_mode=OFF")
-        self._base.execute(
-            "CREATE TABLE media (source INT, type TEXT, path TEXT, splits INT, fault TEXT, length INT, "
-            "PRIMARY KEY (source, type, path)) WITHOUT ROWID"
-        )
-        self._base.execute(
-            "CREATE TABLE videos (name TEXT PRIMARY KEY, train INT NOT NULL, test INT NOT NULL) WITHOUT ROWID"
+        self._base = scratch_database(
+            "media (source INT, type TEXT, path TEXT, splits INT, fault TEXT, length INT, "
+            "PRIMARY KEY (source, type, path)) WITHOUT ROWID",
+            "videos (name TEXT PRIMARY KEY, train INT NOT NULL, test INT NOT NULL) WITHOUT ROWID",
         )
 
     def known(self, number: int, medium: Media) -> tuple[str | None, int] | None:
@@ -133,7 +128,7 @@ class Survey:
                 records = []
                 for item in batch:
                     if isinstance(item, RecordReject):
-                        self.reasons[item.reason.split(":")[0]] += 1
+                        self.reasons[reason_kind(item.reason)] += 1
                         rejects.write(item.model_dump_json() + "\n")
                     else:
                         records.append(item)

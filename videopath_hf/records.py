@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION = 1
+UNKNOWN_LICENCE = "unknown: not to be published"
 
 Box = tuple[int, int, int, int]
 Seconds = Annotated[float, Field(ge=0)]

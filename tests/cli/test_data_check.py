@@ -118,6 +118,40 @@ def test_a_mended_medium_is_opened_again_and_the_others_are_not(
     assert opened == ["v0.mp4"]
 
 
+def test_a_check_that_was_cut_off_does_not_open_again_what_it_saw(
+    sound: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from videopath_hf.data.checks import media, survey
+
+    opened: list[str] = []
+    real = media._look
+
+    def look(found: Any, kind: str) -> Any:
+        opened.append(found.path.name)
+        if len(opened) == 4:
+            raise KeyboardInterrupt
+        return real(found, kind)
+
+    monkeypatch.setattr(survey, "_BATCH", 1)
+    monkeypatch.setattr(media, "_look", look)
+    assert run("data", "check", sound / "mix.yaml", "--out", tmp_path / "out")[0] == 130
+    assert not (tmp_path / "out/check.json").exists()
+    assert run("data", "check", sound / "mix.yaml", "--out", tmp_path / "out")[0] == 0
+    assert sorted(opened) == sorted(["v0.mp4", "v1.mp4", "v2.mp4", "i0.png", "i0.png", "v3.mp4", "i1.png"])
+
+
+def test_frames_that_were_not_compared_are_said_with_the_reason(
+    sound: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from videopath_hf.data.checks import leakage
+
+    monkeypatch.setattr(leakage, "find_spec", lambda name: None)
+    code, text, _ = run("data", "check", sound / "mix.yaml", "--out", tmp_path / "out", "--json")
+    assert code == 0
+    assert "pip install 'videopath-hf[curate]'" in json.loads(text)["leakage"]["skipped"]
+    assert "Frames were not compared: it needs OpenCV" in (tmp_path / "out/check.html").read_text()
+
+
 def test_a_clip_of_train_under_another_name_in_test_is_leakage(sound: Path, tmp_path: Path, run: Run) -> None:
     from videopath_hf.video.decode import read_frames
 

@@ -9,7 +9,6 @@ from typing import Any, Literal, NamedTuple
 from videopath_hf.instructions.answers import parse_answer
 from videopath_hf.records import InstructionKind, InstructionRecord, Media, Split
 
-UNKNOWN_LICENCE = "unknown: not to be published"
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".mpg", ".mpeg"})
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
 

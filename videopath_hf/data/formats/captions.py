@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from videopath_hf.data.formats.base import (
-    UNKNOWN_LICENCE,
     Format,
     Origin,
     inside,
@@ -19,7 +18,7 @@ from videopath_hf.data.formats.base import (
     simple_messages,
     text_of,
 )
-from videopath_hf.records import InstructionRecord, Split
+from videopath_hf.records import UNKNOWN_LICENCE, InstructionRecord, Split
 
 _PLACES = ("image", "video", "image_path", "file_name", "path")
 _WORDS = ("caption", "text")

@@ -12,7 +12,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from videopath_hf.data.formats.base import (
-    UNKNOWN_LICENCE,
     EntryError,
     Format,
     Origin,
@@ -21,7 +20,7 @@ from videopath_hf.data.formats.base import (
     medium,
     rest,
 )
-from videopath_hf.records import InstructionRecord, Media
+from videopath_hf.records import UNKNOWN_LICENCE, InstructionRecord, Media
 
 PLACEHOLDER = "<image>"
 _ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}

@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from videopath_hf.data.folder import INSTRUCTIONS, check_messages
-from videopath_hf.data.formats.base import UNKNOWN_LICENCE, EntryError, Format, Origin, inside, with_paths
+from videopath_hf.data.formats.base import EntryError, Format, Origin, inside, with_paths
 from videopath_hf.errors import UserError
-from videopath_hf.records import InstructionRecord
+from videopath_hf.records import UNKNOWN_LICENCE, InstructionRecord
 
 
 def to_record(entry: Mapping[str, Any], origin: Origin) -> InstructionRecord:

@@ -1,7 +1,6 @@
 """Media opened for real, each once: whether they can be read, how large they are, and what their frames hash to."""
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,14 +38,15 @@ class MediaLooker:
 
     Args:
         path (`Path`): database of what was seen.
-        workers (`int`): threads.
     """
 
-    def __init__(self, path: Path, workers: int) -> None:
+    def __init__(self, path: Path) -> None:
+        from videopath_hf.video.backends import cpus
+
         path.parent.mkdir(parents=True, exist_ok=True)
         self._base = sqlite3.connect(path)
         self._base.execute("CREATE TABLE IF NOT EXISTS looks (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID")
-        self._pool = ThreadPoolExecutor(workers)
+        self._pool = ThreadPoolExecutor(cpus())
 
     def look(self, media: Sequence[tuple[MediaStores, Media]]) -> list[Look]:
         """What each of some media is like, in their order."""
@@ -142,11 +142,6 @@ def _hashes(found: Found, kind: str) -> list[str]:
             return [value for picture in pictures if (value := frame_hash(picture)) is not None]
     except UserError:
         return []  # its first frame can be read and a later one cannot: nothing to compare
-
-
-def default_workers() -> int:
-    """Threads that look at media."""
-    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

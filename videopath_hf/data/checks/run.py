@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from videopath_hf import __version__
 from videopath_hf.data.checks.leakage import Leakage, find_leakage
 from videopath_hf.data.checks.lengths import Ruler, load_ruler
-from videopath_hf.data.checks.media import MediaLooker, default_workers
+from videopath_hf.data.checks.media import MediaLooker
 from videopath_hf.data.checks.report import write_report
 from videopath_hf.data.checks.survey import Survey
 from videopath_hf.data.convert import REJECTS
@@ -107,7 +107,7 @@ def check_data(sources: Sequence[Source], out: Path, settings: CheckSettings) ->
     # Any data may be checked into the same folder again: what is kept there is keyed by the files themselves.
     with (
         claim_output(out, "any", "data check"),
-        closing(MediaLooker(out / ".work/looks.db", default_workers())) as looker,
+        closing(MediaLooker(out / ".work/looks.db")) as looker,
     ):
         survey = Survey(ruler, settings.max_length)
         with ExitStack() as stack:

@@ -30,11 +30,10 @@ class MediaProblem(Record):
 
 
 class Use(NamedTuple):
-    """A medium and its first use."""
+    """A medium and the number of the source that uses it."""
 
     number: int
     medium: Media
-    splits: int
 
 
 class Uses:
@@ -85,9 +84,9 @@ class Uses:
 
     def sound_media(self, split: str) -> Iterator[Use]:
         """Sound media that a split uses."""
-        query = "SELECT source, type, path, splits FROM media WHERE fault IS NULL AND splits & ?"
-        for number, kind, path, splits in self._base.execute(query, (_SPLITS[split],)):
-            yield Use(number, Media(type=kind, path=path), splits)
+        query = "SELECT source, type, path FROM media WHERE fault IS NULL AND splits & ?"
+        for number, kind, path in self._base.execute(query, (_SPLITS[split],)):
+            yield Use(number, Media(type=kind, path=path))
 
     def shared_media(self) -> list[str]:
         """Paths of media that both splits use."""

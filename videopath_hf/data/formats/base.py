@@ -45,7 +45,6 @@ class Format:
 
     Args:
         name (`str`): as `--from` and `--to` take it.
-        about (`str`): what it is, for help texts.
         licence (`str`): of the data that comes in this format, where none is given.
         suffixes (`tuple[str, ...]`): kinds of files it is written to.
         to_record (`Callable`): makes a record of an entry, or raises `EntryError`.
@@ -56,7 +55,6 @@ class Format:
     """
 
     name: str
-    about: str
     licence: str
     suffixes: tuple[str, ...]
     to_record: Callable[[Mapping[str, Any], Origin], InstructionRecord]

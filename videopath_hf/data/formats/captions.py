@@ -77,7 +77,6 @@ def _pathcap_from_record(record: InstructionRecord) -> dict[str, Any]:
 
 CAPTIONS = Format(
     "captions",
-    "pairs of an image or clip and its caption",
     UNKNOWN_LICENCE,
     (".jsonl", ".json", ".csv"),
     _plain_to_record,
@@ -87,7 +86,6 @@ CAPTIONS = Format(
 )
 QUILT_1M = Format(
     "quilt-1m",
-    "Quilt-1M's lookup table",
     "CC BY-NC-ND 3.0, and the Quilt agreement",
     (".csv",),
     _quilt_to_record,
@@ -97,7 +95,6 @@ QUILT_1M = Format(
 )
 PATHCAP = Format(
     "pathcap",
-    "PathCap's captions",
     "CC BY-NC 2.0",
     (".json", ".jsonl", ".csv"),
     _pathcap_to_record,

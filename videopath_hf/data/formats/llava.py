@@ -130,11 +130,11 @@ def _recognises(entry: Mapping[str, Any]) -> bool:
     return "conversations" in entry
 
 
-def _llava(name: str, about: str, licence: str) -> Format:
-    return Format(name, about, licence, (".json", ".jsonl"), to_record, from_record, _recognises)
+def _llava(name: str, licence: str) -> Format:
+    return Format(name, licence, (".json", ".jsonl"), to_record, from_record, _recognises)
 
 
-LLAVA = _llava("llava", "LLaVA JSON or JSONL", UNKNOWN_LICENCE)
-QUILT_LLAVA = _llava("quilt-llava", "Quilt-LLaVA's instructions", "CC BY-NC-ND 3.0, and the Quilt agreement")
-PATHASST = _llava("pathasst", "PathAsst's instructions", "CC BY-NC 2.0")
-VIDRIP_TRAIN = _llava("vidrip-train", "training records of the released ViDRiP-Instruct", "CC BY-NC-ND 3.0")
+LLAVA = _llava("llava", UNKNOWN_LICENCE)
+QUILT_LLAVA = _llava("quilt-llava", "CC BY-NC-ND 3.0, and the Quilt agreement")
+PATHASST = _llava("pathasst", "CC BY-NC 2.0")
+VIDRIP_TRAIN = _llava("vidrip-train", "CC BY-NC-ND 3.0")

@@ -34,7 +34,6 @@ def from_record(record: InstructionRecord) -> dict[str, Any]:
 
 VIDEOPATH = Format(
     "videopath",
-    "this package's dataset folder",
     UNKNOWN_LICENCE,
     (".jsonl",),
     to_record,

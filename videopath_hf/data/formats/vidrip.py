@@ -57,7 +57,6 @@ def from_record(record: InstructionRecord) -> dict[str, Any]:
 
 VIDRIP_TEST = Format(
     "vidrip-test",
-    "test records of the released ViDRiP-Instruct",
     "CC BY-NC-ND 3.0",
     (".json", ".jsonl"),
     to_record,

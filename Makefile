@@ -22,6 +22,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/decode.py
 	$(BIN)/python benchmarks/inference.py
 	$(BIN)/python benchmarks/instruct.py
+	$(BIN)/python benchmarks/data.py
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION = 1
+UNKNOWN_LICENCE = "unknown: not to be published"
 
 Box = tuple[int, int, int, int]
 Seconds = Annotated[float, Field(ge=0)]
@@ -140,7 +141,9 @@ class InstructionRecord(Record):
     """A question about one or more media and the answer a model should give.
 
     `answer` is the description, a line break, then `Diagnosis: <diagnosis>`; for `kind="caption"` it is the caption
-    alone and `question` is empty. `messages` is the same in the chat form that TRL and chat templates take.
+    alone and `question` is empty. `messages` is the same in the chat form that TRL and chat templates take; of several
+    turns `question` and `answer` are the first ones. `start` and `end` are null where the stretch of the source is not
+    known. `extra` is what a record of another format said beside all this.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -157,11 +160,22 @@ class InstructionRecord(Record):
     organ: str | None = None
     split: Split
     source: str
-    start: Seconds
-    end: Seconds
+    start: Seconds | None = None
+    end: Seconds | None = None
     licence: str
     writer: str
     prompt_hash: str
+    extra: dict[str, Any] = Field(default_factory=dict)
+
+
+class RecordReject(Record):
+    """A record of a data file that was not taken: of which file, at which line, item or row, and why."""
+
+    schema_version: int = SCHEMA_VERSION
+    file: str
+    where: str
+    id: str | None = None
+    reason: str
 
 
 class Answer(Record):

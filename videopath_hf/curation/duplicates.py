@@ -5,7 +5,7 @@ that are alike in different videos are named as possible leakage.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
@@ -72,22 +72,62 @@ def find_duplicates(clips: Sequence[ClipRecord], max_distance: int, min_share: f
             distances[first, second][here, there] = bits
     found = []
     for (first, second), pairs in sorted(distances.items()):
-        side = 0 if len(hashes[first]) <= len(hashes[second]) else 1
-        best: dict[int, int] = {}
-        for pair, bits in pairs.items():
-            best[pair[side]] = min(bits, best.get(pair[side], _BITS))
-        share = len(best) / min(len(hashes[first]), len(hashes[second]))
+        share, distance = _alike(pairs, len(hashes[first]), len(hashes[second]))
         if share >= min_share:
             found.append(
                 Duplicate(
                     clip_id=clips[first].clip_id,
                     other=clips[second].clip_id,
                     across=clips[first].video_id != clips[second].video_id,
-                    share=round(share, 4),
-                    distance=float(np.median(list(best.values()))),
+                    share=share,
+                    distance=distance,
                 )
             )
     return found
+
+
+def find_across(
+    train: Mapping[str, Sequence[str]], test: Mapping[str, Sequence[str]], max_distance: int, min_share: float
+) -> list[tuple[str, str, float, float]]:
+    """Pairs of a training and a test medium that show the same; media of one part are not compared.
+
+    Args:
+        train (`Mapping[str, Sequence[str]]`), test (`Mapping[str, Sequence[str]]`): hashes by `frame_hash` of each
+            medium's frames.
+        max_distance (`int`), min_share (`float`): as for `find_duplicates`.
+
+    Returns:
+        `list[tuple[str, str, float, float]]`: training medium, test medium, share of frames, median distance in bits.
+    """
+    held = {name: {int(value, 16) for value in hashes} for name, hashes in test.items()}
+    buckets: dict[tuple[int, int], list[tuple[str, int]]] = defaultdict(list)
+    bands = _bands(max_distance)
+    for name, values in held.items():
+        for value in values:
+            for low, mask in bands:
+                buckets[low, value >> low & mask].append((name, value))
+    found = []
+    for name, hashes in sorted(train.items()):
+        values = {int(value, 16) for value in hashes}
+        near: dict[str, dict[tuple[int, int], int]] = defaultdict(dict)
+        for value in values:
+            for other, theirs in {item for low, mask in bands for item in buckets.get((low, value >> low & mask), ())}:
+                if (bits := (value ^ theirs).bit_count()) <= max_distance:
+                    near[other][value, theirs] = bits
+        for other, pairs in sorted(near.items()):
+            share, distance = _alike(pairs, len(values), len(held[other]))
+            if share >= min_share:
+                found.append((name, other, share, distance))
+    return found
+
+
+def _alike(pairs: Mapping[tuple[int, int], int], first: int, second: int) -> tuple[float, float]:
+    """Of matching hashes of two clips with so many frames: the share that match, and at what median distance."""
+    side = 0 if first <= second else 1
+    best: dict[int, int] = {}
+    for pair, bits in pairs.items():
+        best[pair[side]] = min(bits, best.get(pair[side], _BITS))
+    return round(len(best) / min(first, second), 4), float(np.median(list(best.values())))
 
 
 def write_duplicates(out: Path, clips: Sequence[ClipRecord], settings: QualitySettings) -> str | None:
@@ -117,15 +157,20 @@ def _numbers(clip: ClipRecord) -> set[int]:
 
 def _candidates(hashes: dict[int, list[int]], max_distance: int) -> Iterable[tuple[Any, Any]]:
     """Pairs of (clip, hash) that agree in one of `max_distance + 1` bands of bits, as all near enough ones must."""
-    bounds = np.linspace(0, _BITS, max_distance + 2, dtype=int).tolist()
     seen: set[tuple[Any, Any]] = set()
-    for low, high in pairwise(bounds):
+    for low, mask in _bands(max_distance):
         buckets: dict[int, list[tuple[int, int]]] = defaultdict(list)
         for number, values in hashes.items():
             for value in values:
-                buckets[(value >> low) & ((1 << (high - low)) - 1)].append((number, value))
+                buckets[(value >> low) & mask].append((number, value))
         for members in buckets.values():
             for a, b in combinations(members, 2):
                 if a[0] != b[0] and (a, b) not in seen:
                     seen.add((a, b))
                     yield a, b
+
+
+def _bands(max_distance: int) -> list[tuple[int, int]]:
+    """Shift and mask of each of `max_distance + 1` bands of bits."""
+    bounds = np.linspace(0, _BITS, max_distance + 2, dtype=int).tolist()
+    return [(low, (1 << (high - low)) - 1) for low, high in pairwise(bounds)]

@@ -32,7 +32,7 @@ def write_card(out: Path, records: Sequence[InstructionRecord], notes: Sequence[
 
 
 def _header(records: Sequence[InstructionRecord]) -> dict[str, Any]:
-    splits = {record.split for record in records if record.media[0].type == "video"}
+    splits = {record.split for record in records if any(item.type == "video" for item in record.media)}
     files = [{"split": split, "path": f"videos/{split}/**"} for split in get_args(Split) if split in splits]
     return {
         "license": "other",

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from videopath_hf.instructions.questions import QUESTIONS_PER_MEDIUM
 from videopath_hf.instructions.template import NOT_DESCRIPTIVE
 from videopath_hf.llm.settings import ServerSettings
+from videopath_hf.records import UNKNOWN_LICENCE
 from videopath_hf.settings import Settings
 
 QuestionCount = Annotated[int, Field(ge=1, le=QUESTIONS_PER_MEDIUM)]
@@ -77,7 +78,7 @@ class InstructSettings(Settings):
     not_descriptive: tuple[str, ...] = NOT_DESCRIPTIVE
     split_by: Literal["video", "clip"] = "video"
     test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    licence: Annotated[str, Field(min_length=1)] = "unknown: not to be published"
+    licence: Annotated[str, Field(min_length=1)] = UNKNOWN_LICENCE
 
     @field_validator("not_descriptive")
     @classmethod

@@ -1,12 +1,77 @@
 """Charts for the reports, as SVG text that stands in a page by itself."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+_TRAIN, _TEST = "#b0457b", "#3566a8"
 
 
 def loss_curves(curves: Mapping[str, Sequence[tuple[int, float]]]) -> str:
     """Draw one panel a stage of loss over optimizer steps; `curves` maps a stage's name to its (step, loss) pairs."""
+
+    def draw(axes: Any) -> None:
+        for axis, (name, points) in zip(axes[0], curves.items(), strict=True):
+            axis.plot([step for step, _ in points], [loss for _, loss in points], color=_TRAIN, linewidth=1.4)
+            axis.set(title=name, xlabel="step", ylim=(0, None))
+        axes[0][0].set_ylabel("loss (nats a token)")
+
+    return _svg(len(curves), (3 * len(curves), 2.6), draw)
+
+
+def length_histograms(lengths: Mapping[str, Sequence[int]], unit: str, limit: int | None) -> str:
+    """Draw how long the records of each kind are, one panel a kind; a line marks the `limit` where it is in sight."""
+
+    def draw(axes: Any) -> None:
+        for axis, (name, values) in zip(axes[0], lengths.items(), strict=True):
+            axis.hist(values, bins=40, color=_TRAIN)
+            if limit is not None and max(values) > limit / 4:
+                axis.axvline(limit, color=_TEST, linewidth=1.2)
+            axis.set(title=f"{name} ({len(values):,})", xlabel=f"{unit} a record", ylim=(0, None))
+            axis.locator_params(axis="x", nbins=5, integer=True)
+        axes[0][0].set_ylabel("records")
+
+    return _svg(len(lengths), (3 * len(lengths) + 0.6, 2.6), draw)
+
+
+def label_bars(labels: Mapping[str, Mapping[str, tuple[int, int]]], most: int = 20) -> str:
+    """Draw how many records of train and of test have each label, one panel a kind of label.
+
+    Args:
+        labels (`Mapping[str, Mapping[str, tuple[int, int]]]`): of each kind, the counts of each label in train and
+            test; the commonest `most` are drawn, the others together.
+    """
+    shown = {name: _commonest(counts, most) for name, counts in labels.items()}
+
+    def draw(axes: Any) -> None:
+        for axis, (name, counts) in zip(axes[0], shown.items(), strict=True):
+            places = range(len(counts))
+            names = [label if len(label) <= 34 else f"{label[:33]}…" for label in counts]
+            axis.barh([place - 0.2 for place in places], [a for a, _ in counts.values()], 0.4, color=_TRAIN)
+            axis.barh([place + 0.2 for place in places], [b for _, b in counts.values()], 0.4, color=_TEST)
+            axis.set_yticks(list(places), names)
+            axis.invert_yaxis()
+            axis.set(title=name, xlabel="records")
+            axis.locator_params(axis="x", nbins=5, integer=True)
+        axes[0][-1].legend(["train", "test"], frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+
+    rows = max(len(counts) for counts in shown.values())
+    return _svg(len(shown), (5.4 * len(shown) + 0.8, 1.1 + 0.26 * rows), draw)
+
+
+def _commonest(counts: Mapping[str, tuple[int, int]], most: int) -> dict[str, tuple[int, int]]:
+    ordered = sorted(counts, key=lambda name: (-sum(counts[name]), name))
+    shown = {name: counts[name] for name in ordered[:most]}
+    if others := ordered[most:]:
+        shown[f"{len(others)} others"] = (
+            sum(counts[name][0] for name in others),
+            sum(counts[name][1] for name in others),
+        )
+    return shown
+
+
+def _svg(columns: int, size: tuple[float, float], draw: Callable[[Any], None]) -> str:
+    """What `draw` puts into a grid of axes, as SVG text."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -16,11 +81,8 @@ def loss_curves(curves: Mapping[str, Sequence[tuple[int, float]]]) -> str:
     settings: Any = {"svg.hashsalt": "videopath_hf", "font.size": 9, "axes.spines.top": False}
     settings["axes.spines.right"] = False
     with matplotlib.rc_context(settings):
-        figure, axes = pyplot.subplots(1, len(curves), figsize=(3 * len(curves), 2.6), squeeze=False)
-        for axis, (name, points) in zip(axes[0], curves.items(), strict=True):
-            axis.plot([step for step, _ in points], [loss for _, loss in points], color="#b0457b", linewidth=1.4)
-            axis.set(title=name, xlabel="step", ylim=(0, None))
-        axes[0][0].set_ylabel("loss (nats a token)")
+        figure, axes = pyplot.subplots(1, columns, figsize=size, squeeze=False)
+        draw(axes)
         figure.tight_layout()
         stream = io.StringIO()
         figure.savefig(stream, format="svg", metadata={"Date": None})

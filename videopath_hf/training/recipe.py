@@ -21,19 +21,23 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class DataSettings(Settings):
-    """Which records of an instruction folder a stage learns from.
+    """Which records a stage learns from.
 
     Args:
-        path (`Path`, *optional*): the folder that `videopath instruct` wrote; may be left for the command line.
+        path (`Path`, *optional*): the folder that `videopath instruct` wrote, or anything else that `videopath data`
+            reads: a file of records, or a mixture of files; may be left for the command line.
+        media (`Path`, *optional*): folder of the media of a file of records; the file's own if omitted.
         kinds (`list[str]`): kinds of records, of `caption`, `image`, `clip`, `video`.
         split (`str`, defaults to `"train"`): `train` or `test`.
         fraction (`float`, defaults to 1.0): share of the records, chosen by a seeded hash of their ids, so that a
             smaller share is part of every larger one.
         max_dropped (`float`, defaults to 0.05): share of the records that may be left out because a medium is broken
-            or the sample is longer than `max_length`; the run stops before its first step if there are more.
+            or the sample is longer than `max_length`, or, of a file of records, because an entry makes no record; the
+            run stops before its first step if there are more.
     """
 
     path: Path | None = None
+    media: Path | None = None
     kinds: Annotated[tuple[InstructionKind, ...], Field(min_length=1)]
     split: Split = "train"
     fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -189,7 +193,7 @@ class Recipe(Settings):
         beside: Any = {
             "model": True,
             "out": True,
-            "data": {"path", "max_dropped", "cache_mb"},
+            "data": {"path", "media", "max_dropped", "cache_mb"},
             "optimisation": {"save_steps", "workers"},
         }
         values = self.model_dump(mode="json", exclude=beside)

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from videopath_hf.data.folder import read_instructions
-from videopath_hf.data.media import media_paths
+from videopath_hf.data.media import check_media, media_paths
+from videopath_hf.data.sources import check_rejects, open_source
 from videopath_hf.errors import TooManyRejectsError, UserError
 from videopath_hf.files import content_hash
-from videopath_hf.progress import track
-from videopath_hf.records import InstructionRecord
+from videopath_hf.progress import note, track
+from videopath_hf.records import InstructionRecord, RecordReject
 from videopath_hf.training.collator import BrokenMediaError, TooLongError, VideoPathCollator
 from videopath_hf.training.recipe import Recipe
 
@@ -35,16 +37,50 @@ class Survey(NamedTuple):
     dropped: list[DroppedSample]
 
 
-def choose_records(recipe: Recipe, root: Path) -> list[InstructionRecord]:
-    """The records of the recipe's kinds, split and share; raises `UserError` where there are none."""
-    records = read_instructions(root, recipe.data.kinds, recipe.data.split)
+def choose_records(recipe: Recipe, path: Path) -> list[InstructionRecord]:
+    """The records of the recipe's kinds, split and share.
+
+    Raises:
+        UserError: there are none, or media are missing.
+        TooManyRejectsError: of a file of records, more entries than `data.max_dropped` make no record.
+    """
+    if path.is_file():
+        records = _read_file(recipe, path)
+    else:
+        records = read_instructions(path, recipe.data.kinds, recipe.data.split)
     if not records:
         kinds = ", ".join(recipe.data.kinds)
-        raise UserError(f"{root} holds no record of kind {kinds} in split {recipe.data.split}: nothing to train on")
+        raise UserError(f"{path} holds no record of kind {kinds} in split {recipe.data.split}: nothing to train on")
     count = math.ceil(recipe.data.fraction * len(records))
     ranked = sorted(records, key=lambda record: _rank(record.id, recipe.optimisation.seed))
     chosen = {record.id for record in ranked[:count]}
     return [record for record in records if record.id in chosen]
+
+
+def media_root(recipe: Recipe, path: Path) -> Path:
+    """The folder that the media paths of the records at `path` are relative to."""
+    return recipe.data.media or (path.parent if path.is_file() else path)
+
+
+def _read_file(recipe: Recipe, path: Path) -> list[InstructionRecord]:
+    root = media_root(recipe, path)
+    if path.suffix.lower() == ".zip":
+        raise UserError(f"{path} cannot be trained on as it is; unpack it with `videopath data convert`")
+    source = open_source(path, media=[root], seed=recipe.optimisation.seed)
+    records = []
+    total = 0
+    reasons: Counter[str] = Counter()
+    for item in track(source.read(), "Reading records"):
+        total += 1
+        if isinstance(item, RecordReject):
+            reasons[f"{item.file}, {item.where}: {item.reason}"] += 1
+        elif item.kind in recipe.data.kinds and item.split == recipe.data.split:
+            records.append(item)
+    if reasons:
+        note(f"{sum(reasons.values())} entries of {path} make no record; `videopath data check` lists them")
+    check_rejects(sum(reasons.values()), total, recipe.data.max_dropped, reasons, "data.max_dropped is the limit")
+    check_media(root, records)
+    return records
 
 
 def _rank(record_id: str, seed: int) -> str:

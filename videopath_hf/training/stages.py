@@ -73,10 +73,11 @@ def run_stage(recipe: Recipe) -> StageResult:
             pixels do not reach the model; the loss is not finite.
         TooManyRejectsError: more samples than `data.max_dropped` are broken or too long.
     """
-    from videopath_hf.training.samples import choose_records, data_hash
+    from videopath_hf.training.samples import choose_records, data_hash, media_root
 
-    model, data, out = recipe.places()
-    records = choose_records(recipe, data)
+    model, path, out = recipe.places()
+    records = choose_records(recipe, path)
+    data = media_root(recipe, path)
     job = _Job(recipe, model, data, out, records, model_hash(model), data_hash(records, data))
     key = content_hash(recipe.settings_hash(), job.data_hash, job.model_hash)
     # Under a launcher the first rank holds the folder for all.

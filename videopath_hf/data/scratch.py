@@ -1,0 +1,17 @@
+"""Tables that are too long for memory and of no use after the run."""
+
+import sqlite3
+
+
+def scratch_database(*tables: str) -> sqlite3.Connection:
+    """A database in a temporary file that vanishes with it: SQLite keeps a few megabytes of it in memory.
+
+    Args:
+        tables (`str`): what `CREATE TABLE` takes, e.g. `ids (id TEXT PRIMARY KEY) WITHOUT ROWID`.
+    """
+    base = sqlite3.connect("", isolation_level=None)
+    base.execute("PRAGMA synchronous=OFF")
+    base.execute("PRAGMA journal_mode=OFF")
+    for table in tables:
+        base.execute(f"CREATE TABLE {table}")
+    return base

@@ -185,6 +185,11 @@ def test_a_video_is_cut_for_the_readers_between_keyframes() -> None:
     assert _split(index, [5, 7], 4) == [[5, 7]]
 
 
+def test_a_short_clip_is_not_parted_among_readers_that_would_each_decode_all_of_it(tmp_path: Path) -> None:
+    index = frame_index(_encode(tmp_path / "x.mp4", "libx264"))  # 40 frames, a keyframe every 12
+    assert _split(index, list(range(0, 40, 3)), 32) == [list(range(0, 40, 3))]
+
+
 def test_frames_nobody_refers_to_are_left_out_unless_wanted(tmp_path: Path) -> None:
     path = _encode(tmp_path / "x.mp4", "libx264")
     index = frame_index(path)

@@ -23,6 +23,7 @@ SEEK_PAYS = 16
 """Frames: a seek empties the decoder's threads, which costs about as much as decoding a few."""
 
 _MOST_READERS = 4  # each holds a decoder's pictures: some 30 MB at 720p
+_LEAST = 2 * SEEK_PAYS  # frames of a part: shorter ones would be decoded through by the readers of those beside them
 _PARTS = 16  # for each reader: the last one to finish is late by a part of its work only
 _ORDER = ("pyav", "torchcodec", "decord")
 
@@ -100,11 +101,12 @@ def read_pyav(path: Path, index: FrameIndex, numbers: list[int], transform: Tran
 
 
 def _split(index: FrameIndex, numbers: list[int], parts: int) -> list[list[int]]:
-    """Cut ascending frame numbers, between keyframes, into about `parts` parts of about equal work."""
+    """Cut ascending frame numbers, between keyframes, into at most `parts` parts of about equal work."""
     groups: dict[int, list[int]] = {}
     for number in numbers:
         groups.setdefault(index.keyframe_before(number), []).append(number)
     total = sum(group[-1] - keyframe + 1 for keyframe, group in groups.items())
+    parts = max(1, min(parts, total // _LEAST))
     cut: list[list[int]] = [[] for _ in range(parts)]
     done = 0
     for keyframe, group in groups.items():

@@ -86,23 +86,36 @@ def write_records(path: str | Path, records: Iterable[BaseModel]) -> int:
 
 def read_records(path: str | Path, cls: type[ModelT]) -> list[ModelT]:
     """Read a JSONL file of `cls`; raises `UserError` naming file, line and field of the first bad record."""
+    return [record for _, record in iter_records(path, cls)]
+
+
+def iter_records(path: str | Path, cls: type[ModelT]) -> Iterator[tuple[int, ModelT]]:
+    """Read a JSONL file of `cls` record by record, each with the byte at which its line starts.
+
+    Raises:
+        UserError: naming file, line and field of the first bad record, when the reading gets there.
+    """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        stream = Path(path).open("rb")
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
+    offset = 0
+    with stream:
+        for number, line in enumerate(stream, start=1):
+            if line.strip():
+                yield offset, _record(path, number, line, cls)
+            offset += len(line)
+
+
+def _record(path: str | Path, number: int, line: bytes, cls: type[ModelT]) -> ModelT:
+    try:
+        return cls.model_validate_json(line.decode("utf-8"))
     except UnicodeDecodeError:
-        raise UserError(f"{path} is not UTF-8 text") from None
-    records = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            records.append(cls.model_validate_json(line))
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"]) or "line"
-            raise UserError(f"{path}:{number}: not a {cls.__name__}: {field}: {first['msg']}") from None
-    return records
+        raise UserError(f"{path}:{number}: not UTF-8 text") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "line"
+        raise UserError(f"{path}:{number}: not a {cls.__name__}: {field}: {first['msg']}") from None
 
 
 def file_sha256(path: str | Path) -> str:

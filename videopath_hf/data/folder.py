@@ -45,7 +45,8 @@ def write_folder(out: Path, records: Sequence[InstructionRecord], sources: Mappi
                 if part := [record for record in rows if record.split == split]:
                     for path in sorted({record.media[0].path for record in part}):
                         link_or_copy(sources[path], temporary / split / PurePosixPath(path).name)
-                    write_metadata(temporary / split / "metadata.parquet", part)
+                    rows_of = ((PurePosixPath(record.media[0].path).name, record) for record in part)
+                    write_metadata(temporary / split / "metadata.parquet", rows_of)
     write_records(out / INSTRUCTIONS, records)
 
 
@@ -76,7 +77,7 @@ def read_instructions(root: str | Path, kinds: Sequence[str], split: str) -> lis
     _check_ids(path, records)
     chosen = [record for record in records if record.kind in kinds and record.split == split]
     for record in chosen:
-        _check_messages(path, record)
+        check_messages(path, record)
     check_media(root, chosen)
     return chosen
 
@@ -89,7 +90,9 @@ def _check_ids(path: Path, records: Sequence[InstructionRecord]) -> None:
         seen.add(record.id)
 
 
-def _check_messages(path: Path, record: InstructionRecord) -> None:
+def check_messages(path: Path, record: InstructionRecord) -> None:
+    """Raise `UserError` where a record of the file `path` does not show its media, or has an unknown role or no
+    answer."""
     shown: list[tuple[str, str]] = []
     for number, message in enumerate(record.messages):
         if message.get("role") not in ("system", "user", "assistant"):

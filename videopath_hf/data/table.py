@@ -1,9 +1,10 @@
 """Records as rows of a table: the columns that users of `datasets` see."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, Features, Json, List, Value
 
@@ -30,16 +31,40 @@ COLUMNS: dict[str, Any] = {
 }
 """All columns beside the medium itself."""
 
+_ROWS = 100
+
 
 def row(record: InstructionRecord) -> dict[str, Any]:
     """One record as a row of `COLUMNS`; times in seconds of the source video."""
     return {name: getattr(record, name) for name in COLUMNS}
 
 
-def write_metadata(path: Path, records: Sequence[InstructionRecord]) -> None:
-    """Write the `metadata.parquet` of a media folder: `file_name`, as `datasets` wants it, and `COLUMNS`."""
+def write_metadata(path: Path, records: Iterable[tuple[str, InstructionRecord]]) -> None:
+    """Write the `metadata.parquet` of a media folder: `file_name`, as `datasets` wants it, and `COLUMNS`.
+
+    Args:
+        path (`Path`): the file.
+        records (`Iterable[tuple[str, InstructionRecord]]`): each with its medium's path relative to the file's folder.
+    """
     features = Features({"file_name": Value("string"), **COLUMNS})
-    rows = [{"file_name": PurePosixPath(record.media[0].path).name, **row(record)} for record in records]
-    table = Dataset.from_list(rows, features=features).data.table
-    # The schema's own metadata tells readers of the JSON column; row groups stay small for the Hub's viewer.
-    pq.write_table(table.replace_schema_metadata(features.arrow_schema.metadata), path, row_group_size=100)
+    with pq.ParquetWriter(path, features.arrow_schema) as writer:
+        for batch in _batches(records):
+            rows = [{"file_name": str(PurePosixPath(name)), **row(record)} for name, record in batch]
+            writer.write_table(_as_table(rows, features), row_group_size=_ROWS)
+
+
+def _batches(records: Iterable[tuple[str, InstructionRecord]]) -> Iterator[list[tuple[str, InstructionRecord]]]:
+    batch = []
+    for item in records:
+        batch.append(item)
+        if len(batch) == _ROWS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _as_table(rows: Sequence[dict[str, Any]], features: Features) -> pa.Table:
+    table = Dataset.from_list(list(rows), features=features).data.table
+    # The schema's own metadata tells readers of the JSON column.
+    return table.replace_schema_metadata(features.arrow_schema.metadata)

@@ -117,6 +117,7 @@ def render_card(
         size=f"{published.files} data files, {_size(published.bytes)}." if published else "",
         place=published.repo if published else "FOLDER",
         published=published is not None,
+        layout=layout,
         videos=bool(splits["video"]),
         images=bool(splits["image"]),
         images_argument='"images"' if layout == "parquet" else 'data_dir="images"',

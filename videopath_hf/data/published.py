@@ -33,8 +33,7 @@ def dataset_info(parts: Sequence[Part], layout: str, size: int) -> list[dict[str
         held = sum(part.bytes for part in own)
         splits = SplitDict({part.split: SplitInfo(part.split, part.bytes, len(part.offsets)) for part in own})
         infos["default" if media_type == "video" or len(types) == 1 and layout == "folder" else "images"] = DatasetInfo(
-            # With declared features `datasets` streams media files decoded, which needs FFmpeg, whatever they are cast to.
-            features=features_of(media_type) if layout == "parquet" else None,
+            features=features_of(media_type),
             splits=splits,
             dataset_size=held,
             download_size=size * held // total,

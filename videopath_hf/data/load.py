@@ -76,7 +76,6 @@ def _from_published(source: str, split: str, kinds: Sequence[str], revision: str
 def _rows(source: str, media_type: str, split: str, revision: str | None) -> Iterable[dict[str, Any]]:
     """The published rows that show a type of medium, streamed and undecoded."""
     from datasets import get_dataset_config_names, load_dataset
-    from datasets.exceptions import DataFilesNotFoundError
 
     try:
         configurations = get_dataset_config_names(source, revision=revision)
@@ -87,7 +86,7 @@ def _rows(source: str, media_type: str, split: str, revision: str | None) -> Ite
     chosen = {"name": name} if name in configurations else {"data_dir": "images"}
     try:
         splits = load_dataset(source, **chosen, revision=revision, streaming=True)
-    except DataFilesNotFoundError:
+    except FileNotFoundError:
         return []
     rows = splits.get(split)
     if rows is None or media_type not in rows.features:

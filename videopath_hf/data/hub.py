@@ -30,8 +30,8 @@ class _Patience:
     The clients of `huggingface_hub` wait for an answer without limit, and some calls are never sent again.
     """
 
-    def __init__(self, timeout: float, patience: float, endpoint: str) -> None:
-        self.timeout, self.patience, self.endpoint = timeout, patience, endpoint
+    def __init__(self, timeout: float, patience: float) -> None:
+        self.timeout, self.patience = timeout, patience
         self._failing_since: float | None = None
         self._reached = False
         self._lock = threading.Lock()
@@ -44,7 +44,7 @@ class _Patience:
         client.send = lambda request, **options: self._send(send, request, options)
         return client
 
-    def wait(self, attempt: int, asked: float | None, reason: str) -> None:
+    def wait(self, attempt: int, asked: float | None, trouble: str) -> None:
         """Wait before the next try; raises `HubError` where that would be too long."""
         with self._lock:
             now = time.monotonic()
@@ -52,11 +52,11 @@ class _Patience:
             seconds = wait_before(attempt, asked)
             if now + seconds - self._failing_since > self.patience:
                 raise HubError(
-                    f"{self.endpoint} {reason}, and patience={self.patience:g} seconds are used up; nothing that it has "
-                    "stored is lost: run the same command again later"
+                    f"{trouble}, and patience={self.patience:g} seconds are used up; nothing that the Hub has stored is "
+                    "lost: run the same command again later"
                 )
         if seconds > 2:
-            note(f"{self.endpoint} {reason}; trying again in {seconds:.0f} s")
+            note(f"{trouble}; trying again in {seconds:.0f} s")
         time.sleep(seconds)
 
     def _send(self, send: Callable[..., Any], request: Any, options: dict[str, Any]) -> Any:
@@ -70,9 +70,9 @@ class _Patience:
             except transport_error as error:
                 reason, asked = _connection_fault(error), None
                 if not self._reached and reason == "cannot be reached":
-                    raise HubError(f"{self.endpoint} {reason}; check the network and HF_ENDPOINT") from None
+                    raise HubError(f"{_host(request)} {reason}; check the network and HF_ENDPOINT") from None
                 if not _sent_again(request):
-                    self._check(reason)
+                    self._check(f"{_host(request)} {reason}")
                     raise
             else:
                 if response.status_code not in (408, 429) and response.status_code < 500:
@@ -80,20 +80,20 @@ class _Patience:
                     return response
                 reason, asked = f"answers {response.status_code}", _asked_to_wait(response.headers)
                 if not _sent_again(request):
-                    self._check(reason)
+                    self._check(f"{_host(request)} {reason}")
                     return response
                 response.close()
-            self.wait(attempt, asked, reason)
+            self.wait(attempt, asked, f"{_host(request)} {reason}")
             attempt += 1
 
-    def _check(self, reason: str) -> None:
+    def _check(self, trouble: str) -> None:
         """For a request whose body is a file: the client reads it anew and sends it again by itself."""
         with self._lock:
             now = time.monotonic()
             self._failing_since = self._failing_since or now
             if now - self._failing_since > self.patience:
                 raise HubError(
-                    f"{self.endpoint} {reason} while a file is sent, and patience={self.patience:g} seconds are used "
+                    f"{trouble} while a file is sent, and patience={self.patience:g} seconds are used "
                     "up; run the same command again later"
                 )
 
@@ -103,6 +103,10 @@ def _sent_again(request: Any) -> bool:
         return request.content is not None
     except RuntimeError:  # a stream, which is consumed
         return False
+
+
+def _host(request: Any) -> str:
+    return f"{request.url.scheme}://{request.url.netloc.decode()}"
 
 
 def _connection_fault(error: Exception) -> str:
@@ -149,7 +153,7 @@ class HubRepo:
         self.name, self.kind = name, kind
         self.head: str | None = None
         self._api = HfApi()
-        self._patience = _Patience(timeout, patience, self._api.endpoint)
+        self._patience = _Patience(timeout, patience)
 
     @contextmanager
     def connected(self, private: bool = False) -> Iterator["HubRepo"]:
@@ -208,18 +212,19 @@ class HubRepo:
         from huggingface_hub import CommitOperationAdd
 
         additions = [CommitOperationAdd(path, content) for path, content in files]
-        for addition in additions:
-            assert addition.upload_info.sha256  # now, while the file is there
+        # Hashed now, while the files are there; equal ones would be sent once each, at the same time.
+        different = list({addition.upload_info.sha256: addition for addition in additions}.values())
         attempt = 0
         while True:
             try:
-                self._api.preupload_lfs_files(self.name, additions, repo_type=self.kind, free_memory=False)
+                for some in (different, additions):
+                    self._api.preupload_lfs_files(self.name, some, repo_type=self.kind, free_memory=False)
                 return additions
             except Exception as error:
                 fault = _transient_fault(error)
                 if fault is None:
                     raise
-            self._patience.wait(attempt, None, fault)
+            self._patience.wait(attempt, None, f"{self._api.endpoint} {fault}")
             attempt += 1
 
     def commit(self, additions: Sequence["CommitOperationAdd"], deletions: Sequence[str], message: str) -> bool:

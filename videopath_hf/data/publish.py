@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -128,6 +129,8 @@ def _claimed(root: Path) -> Iterator[Path]:
     try:
         work.mkdir(exist_ok=True)
         with FileLock(work / ".lock", timeout=0):
+            for left in work.glob("tmp*"):
+                shutil.rmtree(left)  # a killed run was writing it
             yield work
     except Timeout:
         raise UserError(f"{root} is being published by another run; wait for it") from None

@@ -29,7 +29,8 @@ FRAMES = 8
 
 _PUBLISH = """
 import json, sys, time
-from videopath_hf.data.publish import PublishSettings, publish_dataset
+from videopath_hf.data.publish import publish_dataset
+from videopath_hf.data.publish_settings import PublishSettings
 from videopath_hf.runs import peak_memory
 import datasets, huggingface_hub, pyarrow
 base, start = peak_memory(), time.perf_counter()
@@ -99,7 +100,10 @@ def synthetic(count: int, names: list[str]) -> Iterator[InstructionRecord]:
     words = "The villi are short and blunted and the crypts are crowded with mitoses at this magnification. " * 6
     for number in range(count):
         name = names[number * len(names) // count]
-        question, answer = f"Clip {number}: describe the tissue, then name the diagnosis.", f"{words}\nDiagnosis: D{number % 90}"
+        question, answer = (
+            f"Clip {number}: describe the tissue, then name the diagnosis.",
+            f"{words}\nDiagnosis: D{number % 90}",
+        )
         shown = [{"type": "video", "path": name}, {"type": "text", "text": question}]
         yield InstructionRecord(
             id=f"r{number}",
@@ -130,7 +134,9 @@ def run(hub: HubServer, folder: Path, code: str, *arguments: str, python: str = 
     """What a fresh process prints; None where a library it needs does not load."""
     environment = {**os.environ, **hub.environment(folder / f"home{time.monotonic_ns()}")}
     environment |= {"HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    done = subprocess.run([python, "-c", code, *arguments], env=environment, cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(
+        [python, "-c", code, *arguments], env=environment, cwd=folder, capture_output=True, text=True
+    )
     if done.returncode != 0:
         if "torchcodec" in done.stderr:
             return None
@@ -170,7 +176,9 @@ def stream(folder: Path, records: int, python: str) -> None:
             for way, code in _READ.items():
                 head = f"import json, sys, time\nrepo, FRAMES = sys.argv[1], {FRAMES}\n"
                 found = run(hub, folder, head + code + _TIMED, f"walker/{layout}", python=python)
-                print(f"| {layout} | {way} | {f'{found[0]:.0f}' if found else 'torchcodec does not load'} |", flush=True)
+                print(
+                    f"| {layout} | {way} | {f'{found[0]:.0f}' if found else 'torchcodec does not load'} |", flush=True
+                )
 
 
 def main() -> None:
@@ -178,7 +186,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=["publish", "stream"])
     parser.add_argument("--records", type=int, nargs="+", default=[14_000, 35_000, 70_000, 140_000])
-    parser.add_argument("--python", default=sys.executable, help="the interpreter that reads, if another has torchcodec")
+    parser.add_argument(
+        "--python", default=sys.executable, help="the interpreter that reads, if another has torchcodec"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         if arguments.part != "stream":

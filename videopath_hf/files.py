@@ -95,12 +95,10 @@ def iter_records(path: str | Path, cls: type[ModelT]) -> Iterator[tuple[int, Mod
     Raises:
         UserError: naming file, line and field of the first bad record, when the reading gets there.
     """
-    try:
-        stream = Path(path).open("rb")
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist") from None
+    if not Path(path).exists():
+        raise UserError(f"{path} does not exist")
     offset = 0
-    with stream:
+    with Path(path).open("rb") as stream:
         for number, line in enumerate(stream, start=1):
             if line.strip():
                 yield offset, _record(path, number, line, cls)

@@ -18,7 +18,8 @@ import pytest
 from tests.hub import Fault, HubServer, serve_hub
 from tests.hub.server import READER, WRITER
 from tests.hub.store import Entry
-from videopath_hf.data.publish import PublishSettings, PublishSummary, check_publishable, publish_dataset
+from videopath_hf.data.publish import check_publishable, publish_dataset
+from videopath_hf.data.publish_settings import PublishSettings, PublishSummary
 from videopath_hf.errors import UserError
 
 SMALL = 0.01
@@ -146,7 +147,9 @@ def test_equal_records_give_equal_shards_with_small_row_groups_and_each_clip_onc
 
 
 FAULTS = {
-    "the limit of requests is reached": Fault("status", "POST", "/preupload/", 2, status=429, headers={"Retry-After": "1"}),
+    "the limit of requests is reached": Fault(
+        "status", "POST", "/preupload/", 2, status=429, headers={"Retry-After": "1"}
+    ),
     "storage is limited": Fault("status", "PUT", "/_upload/", 2, status=429, headers={"Retry-After": "0"}),
     "the upload fails": Fault("status", "PUT", "/_upload/", 2, after=1),
     "the upload is cut": Fault("cut", "PUT", "/_upload/", 1, after=1),
@@ -177,10 +180,16 @@ def test_faults_lose_nothing_and_publish_nothing_twice(hub: HubServer, data: Pat
     assert not list((data / ".publish").glob("tmp*"))
 
 
-def test_killed_between_shards_and_run_again_nothing_is_sent_twice(
-    hub: HubServer, data: Path, tmp_path: Path
-) -> None:
-    command = [sys.executable, "-c", "from videopath_hf.cli.main import main; main()", "push", "dataset", str(data), "d"]
+def test_killed_between_shards_and_run_again_nothing_is_sent_twice(hub: HubServer, data: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-c",
+        "from videopath_hf.cli.main import main; main()",
+        "push",
+        "dataset",
+        str(data),
+        "d",
+    ]
     command += ["--set", f"shard_mb={SMALL}", "--json"]
     environment = {**os.environ, **hub.environment(tmp_path / "home")}
     hub.faults.planned.append(Fault("hang", "PUT", after=2))
@@ -354,9 +363,9 @@ BAD = {
         data, "CC BY 4.0", "CC BY-NC-ND 3.0", 1
     ),
     "2 records .* may not be published .*unknown": lambda data: rewrite(data, "CC BY 4.0", "who knows", 2),
-    r"instructions\.jsonl:58: not a InstructionRecord": lambda data: (data / "instructions.jsonl")
-    .open("a")
-    .write("{half\n"),
+    r"instructions\.jsonl:58: not a InstructionRecord": lambda data: (
+        (data / "instructions.jsonl").open("a").write("{half\n")
+    ),
     "leads out of": lambda data: (data / "instructions.jsonl").write_text(
         (data / "instructions.jsonl").read_text().replace("videos/test/", "../../videos/test/")
     ),
@@ -377,7 +386,7 @@ def test_a_dataset_that_must_not_be_published_is_refused_before_the_hub_is_asked
 def test_an_unknown_licence_can_be_stated_and_a_forbidding_one_cannot(hub: HubServer, data: Path) -> None:
     rewrite(data, "CC BY 4.0", "unknown", 3)
     summary = publish_dataset(data, "d", settings(licence="CC BY-NC 4.0"))
-    assert summary.notes == ["licence 'CC BY-NC 4.0' is stated for the records that name none"]
+    assert summary.notes == ["licence 'CC BY-NC 4.0' is stated for 3 records whose own is unknown"]
     card = hub.store.content(shown(hub)["README.md"].oid).read_text()
     assert "license: other" in card
     assert "| [CC BY-NC 4.0](https://creativecommons.org/licenses/by-nc/4.0/) | 3 |" in card

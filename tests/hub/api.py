@@ -169,7 +169,9 @@ def _paths_info(call: Call, kinds: str, name: str, revision: str) -> Reply:
         if path in commit.files:
             found.append(_file(path, commit.files[path]))
         elif any(other.startswith(f"{path}/") for other in commit.files):
-            found.append({"type": "directory", "oid": hashlib.sha1(path.encode()).hexdigest(), "size": 0, "path": path})
+            found.append(
+                {"type": "directory", "oid": hashlib.sha1(path.encode()).hexdigest(), "size": 0, "path": path}
+            )
     return Reply.of(found)
 
 
@@ -209,9 +211,7 @@ def _preupload(call: Call, kinds: str, name: str, revision: str) -> Reply:
         large = path.lower().endswith(STORED_LARGE) or asked["size"] > 10_000_000
         known = commit.files.get(path)
         oid = (known.sha256 or known.oid) if known else None
-        files.append(
-            {"path": path, "uploadMode": "lfs" if large else "regular", "shouldIgnore": False, "oid": oid}
-        )
+        files.append({"path": path, "uploadMode": "lfs" if large else "regular", "shouldIgnore": False, "oid": oid})
     return Reply.of({"files": files})
 
 

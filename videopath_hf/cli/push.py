@@ -30,7 +30,8 @@ def push_dataset(
         str | None, typer.Option(help="Licence of records whose own is unknown, if you hold the rights.")
     ] = None,
     kinds: Annotated[
-        list[str] | None, typer.Option("--kinds", help="Only records of this kind: caption, image, clip, video. Repeatable.")
+        list[str] | None,
+        typer.Option("--kinds", help="Only records of this kind: caption, image, clip, video. Repeatable."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and print what would be sent.")] = False,
     config: ConfigOption = None,
@@ -42,7 +43,8 @@ def push_dataset(
     Plain `datasets.load_dataset` opens what is published. Sources whose licence is unknown or forbids it are refused.
     Log in with `hf auth login` or HF_TOKEN.
     """
-    from videopath_hf.data.publish import PublishSettings, check_publishable, publish_dataset
+    from videopath_hf.data.publish import check_publishable, publish_dataset
+    from videopath_hf.data.publish_settings import PublishSettings
     from videopath_hf.settings import load_settings
 
     given = {"layout": layout, "licence": licence, "kinds": kinds, "private": private or None}

@@ -23,22 +23,23 @@ _KINDS = {
     "clip": "clip, request for a description and answer (stage 2, ClipPath-Instruct)",
     "video": "clip, diagnostic question and answer (stage 3, ViDRiP-Instruct)",
 }
+_WRITERS = {"template", "clippath", "vidrip"}
 _SUMMARIES = {
-    ("video",): "Clips from pathology lectures, each with diagnostic questions and answers that describe first and then "
+    "video": "Clips from pathology lectures, each with diagnostic questions and answers that describe first and then "
     "name a diagnosis: video instructions of the ViDRiP-Instruct kind.",
-    ("clip",): "Clips from pathology lectures, each with a request for a description and an answer: video instructions "
+    "clip": "Clips from pathology lectures, each with a request for a description and an answer: video instructions "
     "of the ClipPath-Instruct kind.",
 }
 _SUMMARY = "Questions and answers about clips from pathology lectures and about their key frames."
 COLUMNS = {
-    "video": "the clip: mp4, no sound, text and presenters painted out; in the configuration `images` the key frame, "
-    "`image`, instead",
+    "video": "the clip: mp4 without sound",
+    "image": "the key frame, or a picture of the source",
     "id": "unique name of the record",
     "kind": "what the record is for, as in the table above",
     "question, answer": "as shown to a model and as it should answer",
     "description, diagnosis": "the two parts of the answer; `diagnosis` is null where none was named",
     "organ": "as the lecture names it, or null",
-    "messages": "the same in chat form: roles and typed content blocks; a medium's `path` is its name in this repository",
+    "messages": "the same in chat form: roles and typed content blocks; a medium's `path` is its name in the dataset",
     "clip_id, video_id": "the clip, and the lecture it was cut from",
     "source, start, end": "the lecture's file and the clip's seconds in it",
     "licence": "of the source",
@@ -103,13 +104,13 @@ def render_card(
         keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
     )
-    kinds = [kind for kind in get_args(InstructionKind) if any(census.records[kind, s] for s in get_args(Split))]
+    kinds = _kinds_of(census)
     layout = published.layout if published else "folder"
     header = yaml.safe_dump(_header(census, splits, kinds, published), sort_keys=False, allow_unicode=True, width=1000)
     return environment.get_template("dataset_card.md").render(
         header=header,
         title=published.repo.split("/")[-1] if published else "Pathology video instructions",
-        summary=_SUMMARIES.get(tuple(kinds), _SUMMARY),
+        summary=summary_of(census),
         notice=RESEARCH_NOTICE,
         kinds=[(kind, census.records[kind, "train"], census.records[kind, "test"], _KINDS[kind]) for kind in kinds],
         census=census,
@@ -122,7 +123,8 @@ def render_card(
         images=bool(splits["image"]),
         images_argument='"images"' if layout == "parquet" else 'data_dir="images"',
         split="train" if any("train" in names for names in splits.values()) else "test",
-        columns=COLUMNS.items(),
+        columns=[(name, what) for name, what in COLUMNS.items() if splits.get(name, True)],
+        made_here={name.split(":")[0] for name, _ in census.writers} <= _WRITERS,
         diagnoses=[(_cell(name), *counts) for name, *counts in census.named(census.diagnoses)],
         organs=[(_cell(name), *counts) for name, *counts in census.named(census.organs)],
         writers=[(count, _cell(name), prompt) for (name, prompt), count in sorted(census.writers.items())],
@@ -131,6 +133,16 @@ def render_card(
         more_sources=max(0, len(census.sources) - _SHOWN_SOURCES),
         licences=[(_cell(name), read_licence(name).url, count) for name, count in sorted(census.licences.items())],
     )
+
+
+def _kinds_of(census: Census) -> list[str]:
+    return [kind for kind in get_args(InstructionKind) if any(census.records[kind, s] for s in get_args(Split))]
+
+
+def summary_of(census: Census) -> str:
+    """One sentence about what the dataset holds."""
+    of_clips = [kind for kind in _kinds_of(census) if kind in _SUMMARIES]
+    return _SUMMARIES[of_clips[0]] if len(of_clips) == 1 else _SUMMARY
 
 
 def _header(

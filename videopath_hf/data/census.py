@@ -51,7 +51,9 @@ class Census:
     def named(self, counts: Counter[tuple[str, Split]]) -> list[tuple[str, int, int]]:
         """Clips in train and in test for every name of `diagnoses` or `organs`, and for those without one."""
         rows = [(name, counts[name, "train"], counts[name, "test"]) for name in sorted({name for name, _ in counts})]
-        rest = [self.clips[split] - sum(n for (_, of), n in counts.items() if of == split) for split in get_args(Split)]
+        rest = [
+            self.clips[split] - sum(n for (_, of), n in counts.items() if of == split) for split in get_args(Split)
+        ]
         return [*rows, ("(none named)", rest[0], rest[1])] if any(rest) else rows
 
     def _first(self, *names: str) -> bool:

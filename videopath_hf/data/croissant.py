@@ -16,6 +16,7 @@ _CONTEXT = {
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
     "extract": "cr:extract",
     "field": "cr:field",
@@ -43,8 +44,8 @@ _CONTEXT = {
     "transform": "cr:transform",
 }
 _CITATION = (
-    "Vuong, Trinh and Kwak, Jin Tae. VideoPath-LLaVA: Pathology Diagnostic Reasoning Through Video Instruction Tuning. "
-    "arXiv:2505.04192, 2025."
+    "Vuong, Trinh and Kwak, Jin Tae. VideoPath-LLaVA: Pathology Diagnostic Reasoning Through Video Instruction "
+    "Tuning. arXiv:2505.04192, 2025."
 )
 
 

@@ -20,6 +20,14 @@ _OTHERS = (
     (r"\bodbl\b", "odbl", "https://opendatacommons.org/licenses/odbl/1-0/"),
     (r"\bpddl\b|\bpublic domain\b", "pddl", "https://opendatacommons.org/licenses/pddl/1-0/"),
 )
+_LONG_FORMS = (
+    (r"creative commons", "cc"),
+    (r"\battribution\b", "by"),
+    (r"\bnon-?\s?commercial\b", "nc"),
+    (r"\bno-?\s?deriv(?:ative)?s?\b", "nd"),
+    (r"\bshare-?\s?alike\b", "sa"),
+)
+_NO_DERIVATIVES = "NoDerivatives: records made from it may not be published"
 _RESERVED = re.compile(r"all rights reserved|proprietary|no redistribution|not to be (?:published|redistributed)")
 
 
@@ -44,15 +52,18 @@ def read_licence(text: str) -> Licence:
         return Licence("other", None, "unknown", "its licence is unknown")
     if _RESERVED.search(low):
         return Licence("other", None, "forbidden", "its licence reserves publication")
-    if match := _CC.search(low.replace("attribution", "by").replace("noncommercial", "nc").replace("creative commons", "cc")):
+    for long, short in _LONG_FORMS:
+        low = re.sub(long, short, low)
+    if match := _CC.search(low):
         terms = "-".join(re.findall(r"by|nc|nd|sa", match[1]))
         version = match[2] or "4.0"
         name = f"cc-{terms}-{version}"
         url = f"https://creativecommons.org/licenses/{terms}/{version}/"
         if "nd" in terms.split("-"):
-            reason = "NoDerivatives: records made from it may not be published"
-            return Licence(name if name in _HUB_CC else "other", url, "forbidden", reason)
+            return Licence(name if name in _HUB_CC else "other", url, "forbidden", _NO_DERIVATIVES)
         return Licence(name if name in _HUB_CC else "other", url, "allowed")
+    if re.search(r"\bnd\b", low):
+        return Licence("other", None, "forbidden", _NO_DERIVATIVES)
     for pattern, name, address in _OTHERS:
         if re.search(pattern, low):
             return Licence(name, address, "allowed")

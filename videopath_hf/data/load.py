@@ -48,10 +48,11 @@ def load_instruct(
 def _some(
     rows: Iterator[dict[str, Any]], source: str | Path, split: str, kinds: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
-    count = 0
-    for count, row in enumerate(rows, start=1):
+    empty = True
+    for row in rows:
+        empty = False
         yield row
-    if count == 0:
+    if empty:
         raise UserError(f"{source} holds no record of kind {', '.join(kinds)} in split {split}")
 
 
@@ -103,7 +104,7 @@ def _content(media_type: str, medium: dict[str, Any]) -> dict[str, Any]:
     if path.startswith("hf://"):
         from huggingface_hub import HfFileSystem, hf_hub_download
 
-        place = HfFileSystem().resolve_path(path)
+        place: Any = HfFileSystem().resolve_path(path)
         path = hf_hub_download(place.repo_id, place.path_in_repo, repo_type=place.repo_type, revision=place.revision)
     return {"path": path}
 

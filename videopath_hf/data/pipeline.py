@@ -15,7 +15,7 @@ from videopath_hf.data.splits import SplitItem, check_no_leak, read_split_list, 
 from videopath_hf.errors import TooManyRejectsError, UserError
 from videopath_hf.files import content_hash, file_sha256, read_records, resolve_inside, write_json, write_records
 from videopath_hf.instructions.build import RecordBuilder
-from videopath_hf.instructions.describe import diagnosis_key, organ_tells, spellings
+from videopath_hf.instructions.describe import diagnosis_key, organ_key, organ_tells, spellings
 from videopath_hf.instructions.settings import InstructSettings
 from videopath_hf.instructions.writing import (
     ServerFigures,
@@ -146,21 +146,18 @@ def _write_dataset(
     }
 
 
-def _parted(
-    clips: Sequence[ClipRecord], kept: Sequence[ClipRecord], settings: InstructSettings
-) -> dict[str, Split]:
+def _parted(clips: Sequence[ClipRecord], kept: Sequence[ClipRecord], settings: InstructSettings) -> dict[str, Split]:
     if settings.split_by != "lists":
         return split_clips(_split_items(kept), settings.split_by, settings.test_fraction, settings.seed)
-    train, test = (path and read_split_list(path) for path in (settings.train_list, settings.test_list))
+    train, test = (
+        None if path is None else read_split_list(path) for path in (settings.train_list, settings.test_list)
+    )
     # Lists may name clips that could not be described.
     return split_by_lists(_split_items(clips), train, test)
 
 
 def _split_items(clips: Sequence[ClipRecord]) -> list[SplitItem]:
-    return [
-        SplitItem(clip.clip_id, clip.video_id, diagnosis_key(clip), clip.organ and clip.organ.value.casefold().strip())
-        for clip in clips
-    ]
+    return [SplitItem(clip.clip_id, clip.video_id, diagnosis_key(clip), organ_key(clip)) for clip in clips]
 
 
 def _check_finished(out: Path, writing: Writing, clips: int, settings: InstructSettings) -> None:
@@ -262,7 +259,9 @@ def _notes(
         notes.append("questions name the organ, and here it alone tells the diagnosis: compare with the blind model")
     if settings.split_by == "clip" and "test" in splits.values():
         notes.append("parted by clip: train and test hold different clips of the same lectures and slides")
-    by_split = {split: {clip.video_id for clip in clips if splits[clip.clip_id] == split} for split in ("train", "test")}
+    by_split = {
+        split: {clip.video_id for clip in clips if splits[clip.clip_id] == split} for split in ("train", "test")
+    }
     if settings.split_by == "lists" and (both := by_split["train"] & by_split["test"]):
         notes.append(f"parted by lists, which have clips of {len(both)} source videos in both train and test")
     if "test" not in splits.values():

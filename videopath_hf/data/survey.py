@@ -1,4 +1,4 @@
-"""A dataset folder looked through before it is published: everything wrong with it is found, and its parts laid out."""
+"""A dataset folder looked through before it is published: what is wrong with it, and how its parts are laid out."""
 
 from array import array
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ from videopath_hf.errors import UserError
 from videopath_hf.files import iter_records, resolve_inside
 from videopath_hf.progress import track
 from videopath_hf.records import InstructionRecord, Split
+
 
 @dataclass
 class Shard:
@@ -48,12 +49,13 @@ class Part:
 
 @dataclass
 class Survey:
-    """What is to be published."""
+    """What is to be published; `stated` counts the records that `licence` is stated for."""
 
     root: Path
     licence: str | None
     census: Census = field(default_factory=Census)
     parts: list[Part] = field(default_factory=list)
+    stated: int = 0
 
     def records(self, part: Part, first: int = 0, rows: int | None = None) -> Iterator[InstructionRecord]:
         """Records of a part, read anew from the folder, as they are published."""
@@ -88,7 +90,9 @@ def survey_dataset(
     """
     path = root / INSTRUCTIONS
     if not path.is_file():
-        raise UserError(f"{root} is not a dataset folder: it has no {INSTRUCTIONS}; make one with `videopath instruct`")
+        raise UserError(
+            f"{root} is not a dataset folder: it has no {INSTRUCTIONS}; make one with `videopath instruct`"
+        )
     if licence is not None and read_licence(licence).verdict != "allowed":
         why = read_licence(licence).reason
         raise UserError(f"licence {licence!r} does not allow to publish ({why}); give one such as 'CC BY-NC 4.0'")
@@ -97,7 +101,9 @@ def survey_dataset(
     for offset, record in track(iter_records(path, InstructionRecord), "Reading records"):
         if record.kind in kinds:
             check_messages(path, record)
-            layout.add(offset, survey.licensed(record))
+            licensed = survey.licensed(record)
+            survey.stated += licensed is not record
+            layout.add(offset, licensed)
     layout.finish(kinds)
     return survey
 

@@ -32,7 +32,8 @@ def dataset_info(parts: Sequence[Part], layout: str, size: int) -> list[dict[str
         own = [part for part in parts if part.media_type == media_type]
         held = sum(part.bytes for part in own)
         splits = SplitDict({part.split: SplitInfo(part.split, part.bytes, len(part.offsets)) for part in own})
-        infos["default" if media_type == "video" or len(types) == 1 and layout == "folder" else "images"] = DatasetInfo(
+        alone = layout == "folder" and len(types) == 1
+        infos["default" if media_type == "video" or alone else "images"] = DatasetInfo(
             features=features_of(media_type),
             splits=splits,
             dataset_size=held,

@@ -15,7 +15,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.hub import Fault, HubServer, serve_hub
+from tests.hub import Fault, HubServer
+from tests.hub.fixture import client_of_a_hub
 from tests.hub.server import READER, WRITER
 from tests.hub.store import Entry
 from videopath_hf.data.publish import check_publishable, publish_dataset
@@ -28,20 +29,8 @@ SMALL = 0.01
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    """A stand-in that the clients of this process talk to."""
-    from huggingface_hub import constants, utils
-
-    with serve_hub(tmp_path / "hub", page_size=3) as server:
-        monkeypatch.setattr(constants, "ENDPOINT", server.url)
-        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setenv("HF_TOKEN", WRITER)
-        utils.close_session()
+    with client_of_a_hub(tmp_path, monkeypatch) as server:
         yield server
-        utils.close_session()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import yaml
 
 from videopath_hf import RESEARCH_NOTICE
 from videopath_hf.data.census import Census
+from videopath_hf.data.folder import MEDIA_FOLDERS
 from videopath_hf.data.licences import read_licence
 from videopath_hf.files import write_text
 from videopath_hf.records import InstructionKind, InstructionRecord, Split
@@ -179,16 +180,9 @@ def configs(splits: Mapping[str, set[Split]], layout: str) -> list[dict[str, Any
             files = [{"split": split, "path": f"{folder}/{split}-*.parquet"} for split in names]
             found.append({"config_name": name, "data_files": files})
         elif layout == "folder" and names and not found:
-            files = [{"split": split, "path": f"{folder_of(media_type)}/{split}/**"} for split in names]
+            files = [{"split": split, "path": f"{MEDIA_FOLDERS[media_type]}/{split}/**"} for split in names]
             found.append({"config_name": "default", "data_files": files})
     return found
-
-
-def folder_of(media_type: str) -> str:
-    """The media folder of the folder layout."""
-    from videopath_hf.data.folder import MEDIA_FOLDERS
-
-    return MEDIA_FOLDERS[media_type]
 
 
 def hub_licence(licences: Iterable[str]) -> dict[str, str]:

@@ -119,6 +119,9 @@ class HubRepo:
                 return additions
             except Exception as error:
                 fault = transient_fault(error)
+                if fault is None and isinstance(error, RuntimeError) and error.__cause__ is None:
+                    said = " ".join(str(error).split())[:300]  # of hf_xet, which sends by itself
+                    raise HubError(f"{self._api.endpoint} did not take files ({said}); run this again") from error
                 if fault is None:
                     raise
             self._patience.wait(attempt, None, f"{self._api.endpoint} {fault}")

@@ -2,7 +2,8 @@
 
 python benchmarks/data_publish.py [--part publish|stream] [--records N ...]
 
-`publish`: the publishing process's CPU seconds and peak memory for growing numbers of records, few small clips shown by all of them.
+`publish`: the publishing process's CPU seconds and peak memory for growing numbers of records, few small clips shown
+by all of them.
 `stream`: rows a second of each layout, with frames decoded, through this package and through plain `datasets` +
 torchcodec (which needs FFmpeg; its rows are left out where it does not load).
 """
@@ -147,7 +148,8 @@ def run(hub: HubServer, folder: Path, code: str, *arguments: str, python: str = 
 def publish(folder: Path, counts: list[int], layouts: list[str]) -> None:
     """Print the table of publishing."""
     print(
-        "| layout | records | CPU seconds | records a CPU second | memory over the imports, MB | files | again, CPU seconds |"
+        "| layout | records | CPU seconds | records a CPU second | memory over the imports, MB | files "
+        "| again, CPU seconds |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for layout in layouts:
@@ -188,6 +190,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=["publish", "stream"])
     parser.add_argument("--records", type=int, nargs="+", default=[14_000, 35_000, 70_000, 140_000])
+    parser.add_argument("--layouts", nargs="+", default=["parquet", "folder"])
     parser.add_argument(
         "--python", default=sys.executable, help="the interpreter that reads, if another has torchcodec"
     )

@@ -27,7 +27,7 @@ def test_every_python_block_runs_in_a_fresh_process(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes((tmp_path / "data" / record.media[0].path).read_bytes())
     build_tiny([record.question, record.answer], tmp_path / "merged", seed=0)
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     for block in blocks:
         done = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

@@ -7,7 +7,7 @@ transformers itself is imported. Nothing heavy is imported here: `videopath --he
 """
 
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wrapt import when_imported
 
@@ -16,7 +16,18 @@ try:
 except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0+unknown"
 
+if TYPE_CHECKING:
+    from videopath_hf.data.load import load_instruct as load_instruct
+
 RESEARCH_NOTICE = "Research software: not a medical device, never advice for care."
+
+
+def __getattr__(name: str) -> Any:
+    if name == "load_instruct":
+        from videopath_hf.data.load import load_instruct
+
+        return load_instruct
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 # Each mapping is filled right after the transformers module that holds it was loaded: importing all of them from one

@@ -204,3 +204,18 @@ def test_a_pattern_that_does_not_compile_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match=r"not_descriptive.*regular expression"):
         load_settings(InstructSettings, not_descriptive=["("])
+
+
+def test_given_lists_decide_what_is_test(curated: Path, tmp_path: Path) -> None:
+    chosen = tmp_path / "test.txt"
+    chosen.write_text("lecture_c00001\nlecture_c00004.mp4\n")
+    settings = InstructSettings(split_by="lists", test_list=chosen)
+    summary = write_instructions(curated, tmp_path / "data", settings)
+    tested = {record.clip_id for record in records_of(tmp_path / "data") if record.split == "test"}
+    assert tested == {"lecture_c00001", "lecture_c00004"}
+    assert "parted by lists, which have clips of 1 source videos in both train and test" in summary.notes
+    chosen.write_text("lecture_c00001\n")
+    with pytest.raises(UserError, match="another input or configuration"):
+        write_instructions(curated, tmp_path / "data", settings)
+    with pytest.raises(ValueError, match="split_by=lists goes with"):
+        InstructSettings(test_list=chosen)

@@ -1,125 +1,211 @@
-"""The dataset's card: the README that tells people and `load_dataset` what the folder holds."""
+"""The dataset's card: the README that tells people and `load_dataset` what a folder or a repository holds."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import yaml
 
 from videopath_hf import RESEARCH_NOTICE
+from videopath_hf.data.census import Census
+from videopath_hf.data.folder import MEDIA_FOLDERS
+from videopath_hf.data.licences import read_licence
 from videopath_hf.files import write_text
 from videopath_hf.records import InstructionKind, InstructionRecord, Split
 
+MARK = "videopath_hf"
+"""The tag by which our own cards are known."""
+
+TEMPLATES = Path(__file__).parent / "templates"
+_SHOWN_SOURCES = 20
 _KINDS = {
     "caption": "key frame and one descriptive sentence, no question (stage 0)",
     "image": "key frame, question and answer (stage 1)",
     "clip": "clip, request for a description and answer (stage 2, ClipPath-Instruct)",
     "video": "clip, diagnostic question and answer (stage 3, ViDRiP-Instruct)",
 }
+_WRITERS = {"template", "clippath", "vidrip"}
+_SUMMARIES = {
+    "video": "Clips from pathology lectures, each with diagnostic questions and answers that describe first and then "
+    "name a diagnosis: video instructions of the ViDRiP-Instruct kind.",
+    "clip": "Clips from pathology lectures, each with a request for a description and an answer: video instructions "
+    "of the ClipPath-Instruct kind.",
+}
+_SUMMARY = "Questions and answers about clips from pathology lectures and about their key frames."
+COLUMNS = {
+    "video": "the clip: mp4 without sound",
+    "image": "the key frame, or a picture of the source",
+    "id": "unique name of the record",
+    "kind": "what the record is for, as in the table above",
+    "question, answer": "as shown to a model and as it should answer",
+    "description, diagnosis": "the two parts of the answer; `diagnosis` is null where none was named",
+    "organ": "as the lecture names it, or null",
+    "messages": "the same in chat form: roles and typed content blocks; a medium's `path` is its name in the dataset",
+    "clip_id, video_id": "the clip, and the lecture it was cut from",
+    "source, start, end": "the lecture's file and the clip's seconds in it",
+    "licence": "of the source",
+    "writer, prompt_hash": "who wrote the answer, and with which prompts",
+}
+"""What the columns of published rows mean, in groups."""
 
 
-def write_card(out: Path, records: Sequence[InstructionRecord], notes: Sequence[str]) -> None:
+class Published(NamedTuple):
+    """What the card of a repository says beyond that of a folder.
+
+    Args:
+        repo (`str`): `owner/name`.
+        layout (`str`): `"parquet"` or `"folder"`.
+        info (`Mapping[str, Any]`): features, splits and sizes by configuration, as `dataset_info` in YAML.
+        bytes (`int`): of all data files.
+        files (`int`): number of data files.
+    """
+
+    repo: str
+    layout: Literal["parquet", "folder"]
+    info: Sequence[Mapping[str, Any]]
+    bytes: int
+    files: int
+
+
+def write_card(out: Path, records: Iterable[InstructionRecord], notes: Sequence[str]) -> None:
     """Write `README.md` with the data files `datasets` reads and what a reader must know.
 
     Args:
         out (`Path`): the dataset folder.
-        records (`Sequence[InstructionRecord]`): all of them.
+        records (`Iterable[InstructionRecord]`): all of them.
         notes (`Sequence[str]`): sentences about how this dataset was made.
     """
-    header = yaml.safe_dump(_header(records), sort_keys=False, allow_unicode=True)
-    write_text(out / "README.md", f"---\n{header}---\n\n{_body(records, notes)}")
+    census = Census()
+    splits: dict[str, set[Split]] = {"video": set(), "image": set()}
+    for record in records:
+        census.add(record)
+        if len(record.media) == 1:  # `load_dataset` lists no others
+            splits[record.media[0].type].add(record.split)
+    write_text(out / "README.md", render_card(census, splits, notes))
 
 
-def _header(records: Sequence[InstructionRecord]) -> dict[str, Any]:
-    splits = {record.split for record in records if any(item.type == "video" for item in record.media)}
-    files = [{"split": split, "path": f"videos/{split}/**"} for split in get_args(Split) if split in splits]
-    return {
-        "license": "other",
-        "license_name": "see-licence-column",
-        "language": ["en"],
-        "tags": ["pathology", "medical", "video", "image"],
-        "configs": [{"config_name": "default", "data_files": files}],
-    }
+def render_card(
+    census: Census, splits: Mapping[str, set[Split]], notes: Sequence[str], published: Published | None = None
+) -> str:
+    """The card as Markdown.
 
+    Args:
+        census (`Census`): what the dataset holds.
+        splits (`Mapping[str, set[str]]`): which splits there are of `"video"` and of `"image"` records.
+        notes (`Sequence[str]`): sentences about how it was made.
+        published (`Published`, *optional*): where, for the card of a repository.
+    """
+    import jinja2
 
-def _body(records: Sequence[InstructionRecord], notes: Sequence[str]) -> str:
-    counts = Counter((record.kind, record.split) for record in records)
-    kinds = "\n".join(
-        f"| {kind} | {counts[kind, 'train']} | {counts[kind, 'test']} | {_KINDS[kind]} |"
-        for kind in get_args(InstructionKind)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
     )
-    clips = {record.clip_id: record for record in records}.values()
-    by_diagnosis = Counter((record.diagnosis or "(none named)", record.split) for record in clips)
-    diagnoses = "\n".join(
-        f"| {_cell(name)} | {by_diagnosis[name, 'train']} | {by_diagnosis[name, 'test']} |"
-        for name in sorted({name for name, _ in by_diagnosis})
-    )
-    return _TEXT.format(
-        kinds=kinds,
-        diagnoses=diagnoses,
-        licences=_listed({record.licence for record in records}),
-        sources=_listed({record.source for record in records}),
-        writers=_listed({f"{record.writer} (prompt hash {record.prompt_hash})" for record in records}),
-        notes="\n".join(f"- {note}" for note in notes) or "- none",
+    kinds = _kinds_of(census)
+    layout = published.layout if published else "folder"
+    header = yaml.safe_dump(_header(census, splits, kinds, published), sort_keys=False, allow_unicode=True, width=1000)
+    return environment.get_template("dataset_card.md").render(
+        header=header,
+        title=published.repo.split("/")[-1] if published else "Pathology video instructions",
+        summary=summary_of(census),
         notice=RESEARCH_NOTICE,
+        kinds=[(kind, census.records[kind, "train"], census.records[kind, "test"], _KINDS[kind]) for kind in kinds],
+        census=census,
+        diagnostic=bool(census.diagnoses),
+        size=f"{published.files} data files, {_size(published.bytes)}." if published else "",
+        place=published.repo if published else "FOLDER",
+        published=published is not None,
+        layout=layout,
+        videos=bool(splits["video"]),
+        images=bool(splits["image"]),
+        images_argument='"images"' if layout == "parquet" else 'data_dir="images"',
+        split="train" if any("train" in names for names in splits.values()) else "test",
+        columns=[(name, what) for name, what in COLUMNS.items() if splits.get(name, True)],
+        made_here={name.split(":")[0] for name, _ in census.writers} <= _WRITERS,
+        diagnoses=[(_cell(name), *counts) for name, *counts in census.named(census.diagnoses)],
+        organs=[(_cell(name), *counts) for name, *counts in census.named(census.organs)],
+        writers=[(count, _cell(name), prompt) for (name, prompt), count in sorted(census.writers.items())],
+        notes=[_cell(note) for note in notes],
+        sources=[(_cell(name), count) for name, count in census.sources.most_common(_SHOWN_SOURCES)],
+        more_sources=max(0, len(census.sources) - _SHOWN_SOURCES),
+        licences=[(_cell(name), read_licence(name).url, count) for name, count in sorted(census.licences.items())],
     )
 
 
-def _listed(values: set[str]) -> str:
-    return "\n".join(f"- {_cell(value)}" for value in sorted(values))
+def _kinds_of(census: Census) -> list[str]:
+    return [kind for kind in get_args(InstructionKind) if any(census.records[kind, s] for s in get_args(Split))]
+
+
+def summary_of(census: Census) -> str:
+    """One sentence about what the dataset holds."""
+    of_clips = [kind for kind in _kinds_of(census) if kind in _SUMMARIES]
+    return _SUMMARIES[of_clips[0]] if len(of_clips) == 1 else _SUMMARY
+
+
+def _header(
+    census: Census, splits: Mapping[str, set[Split]], kinds: Sequence[str], published: Published | None
+) -> dict[str, Any]:
+    layout = published.layout if published else "folder"
+    total = census.records.total()
+    header: dict[str, Any] = {
+        **hub_licence(census.licences),
+        "language": ["en"],
+        "task_categories": ["visual-question-answering", "image-text-to-text"],
+        "size_categories": [_size_category(total)],
+        "tags": ["pathology", "medical", "video", "image", MARK],
+    }
+    if published:
+        header = {"pretty_name": published.repo.split("/")[-1], **header}
+    header["configs"] = configs(splits, layout)
+    if published:
+        info = [dict(part) for part in published.info]
+        header["dataset_info"] = info if len(info) > 1 else info[0]
+    return header
+
+
+def configs(splits: Mapping[str, set[Split]], layout: str) -> list[dict[str, Any]]:
+    """The configurations as card YAML: which files each split reads.
+
+    In the folder layout images are no configuration of their own: `datasets` opens all configurations with the
+    builder that fits the first. They are read with `data_dir="images"`.
+    """
+    found = []
+    for name, media_type, folder in (("default", "video", "data"), ("images", "image", "images")):
+        names = [split for split in get_args(Split) if split in splits[media_type]]
+        if layout == "parquet" and names:
+            files = [{"split": split, "path": f"{folder}/{split}-*.parquet"} for split in names]
+            found.append({"config_name": name, "data_files": files})
+        elif layout == "folder" and names and not found:
+            files = [{"split": split, "path": f"{MEDIA_FOLDERS[media_type]}/{split}/**"} for split in names]
+            found.append({"config_name": "default", "data_files": files})
+    return found
+
+
+def hub_licence(licences: Iterable[str]) -> dict[str, str]:
+    """The card's licence: the one that all records have, or that each has its own."""
+    names = {read_licence(text).hub for text in licences}
+    if len(names) == 1 and names != {"other"}:
+        return {"license": names.pop()}
+    return {"license": "other", "license_name": "see-licence-column"}
+
+
+def _size_category(records: int) -> str:
+    for bound, name in ((1000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K")):
+        if records < bound:
+            return name
+    return "100K<n<1M"
+
+
+def _size(count: int) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count / 1e3:.0f} kB"
 
 
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
-
-
-_TEXT = """\
-# Pathology video instructions
-
-Questions and answers about curated pathology clips and their key frames. An answer is a description of what is
-seen, a line break, then `Diagnosis: <diagnosis>`.
-
-| kind | train | test | what it is |
-| --- | --- | --- | --- |
-{kinds}
-
-```python
-from datasets import Video, load_dataset
-
-clips = load_dataset(FOLDER)["train"].cast_column("video", Video(decode=False))  # path of the mp4; no FFmpeg needed
-images = load_dataset(FOLDER, data_dir="images")["train"]
-```
-
-`messages` holds the same in chat form; media paths there are relative to this folder. `start` and `end` are seconds
-of `source`.
-
-## Clips by diagnosis
-
-| diagnosis | train | test |
-| --- | --- | --- |
-{diagnoses}
-
-## How it was made
-
-Written by:
-{writers}
-
-The writer `template` takes sentences from the clip's transcript and from text shown in it, word for word;
-`clippath:MODEL` and `vidrip:MODEL` are descriptions by a language model from the same words, the latter checked
-statement by statement against them, again by the model (`written.jsonl`). Nobody checked them against the slides.
-
-Notes:
-{notes}
-
-Sources:
-{sources}
-
-## Licence
-
-{licences}
-
-## Intended use and limits
-
-{notice} For research on vision-language models. Labels are what a lecturer said or showed.
-"""

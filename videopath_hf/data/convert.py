@@ -174,7 +174,7 @@ def _write_folder(source: Source, out: Path) -> ConvertSummary:
         (out / INSTRUCTIONS).unlink()
         raise UserError(f"{source.path} gave no record to write ({_reasons(tally)}); see {out / REJECTS}")
     _write_metadata(out, sorted(shown))
-    write_card(out, [record for _, record in iter_records(out / INSTRUCTIONS, InstructionRecord)], _notes(tally))
+    write_card(out, (record for _, record in iter_records(out / INSTRUCTIONS, InstructionRecord)), _notes(tally))
     return tally.summary(out, "videopath", {})
 
 

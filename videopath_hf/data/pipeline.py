@@ -11,11 +11,11 @@ from pydantic import BaseModel
 from videopath_hf import __version__
 from videopath_hf.data.card import write_card
 from videopath_hf.data.folder import media_path, write_folder
-from videopath_hf.data.splits import SplitItem, check_no_leak, split_clips
+from videopath_hf.data.splits import SplitItem, check_no_leak, read_split_list, split_by_lists, split_clips
 from videopath_hf.errors import TooManyRejectsError, UserError
 from videopath_hf.files import content_hash, file_sha256, read_records, resolve_inside, write_json, write_records
 from videopath_hf.instructions.build import RecordBuilder
-from videopath_hf.instructions.describe import diagnosis_key, organ_tells, spellings
+from videopath_hf.instructions.describe import diagnosis_key, organ_key, organ_tells, spellings
 from videopath_hf.instructions.settings import InstructSettings
 from videopath_hf.instructions.writing import (
     ServerFigures,
@@ -69,7 +69,8 @@ def write_instructions(curated: Path, out: Path, settings: InstructSettings) -> 
     """
     curated, out = Path(curated), Path(out)
     clips = _read_clips(curated)
-    key = content_hash(file_sha256(curated / "clips.jsonl"), prompt_hash(settings), __version__)
+    lists = [file_sha256(path) for path in (settings.train_list, settings.test_list) if path and path.is_file()]
+    key = content_hash(file_sha256(curated / "clips.jsonl"), prompt_hash(settings), __version__, *lists)
     with claim_output(out, key, "instruct"):
         steps = Steps(out / ".steps")
         result = steps.run("write", key, lambda: _write(curated, out, clips, settings))
@@ -104,22 +105,19 @@ def _write(curated: Path, out: Path, clips: Sequence[ClipRecord], settings: Inst
             "lectures with a transcript or with OCR"
         )
     try:
-        result = _write_dataset(curated, out, writing, settings)
+        result = _write_dataset(curated, out, clips, writing, settings)
     except UserError as error:
         raise writing.stopped or error from None
     _check_finished(out, writing, len(clips), settings)
     return result
 
 
-def _write_dataset(curated: Path, out: Path, writing: Writing, settings: InstructSettings) -> dict[str, Any]:
+def _write_dataset(
+    curated: Path, out: Path, clips: Sequence[ClipRecord], writing: Writing, settings: InstructSettings
+) -> dict[str, Any]:
     described, rejects = writing.described, writing.rejects
     kept = [item.clip for item in described]
-    splits = split_clips(
-        [SplitItem(clip.clip_id, clip.video_id, diagnosis_key(clip)) for clip in kept],
-        settings.split_by,
-        settings.test_fraction,
-        settings.seed,
-    )
+    splits = _parted(clips, kept, settings)
     organ_named = settings.name_organ == "always" or (settings.name_organ == "auto" and not organ_tells(kept))
     builder = RecordBuilder(settings, spellings(kept), organ_named, writing.writer, writing.prompt_hash)
     records: list[InstructionRecord] = []
@@ -127,7 +125,7 @@ def _write_dataset(curated: Path, out: Path, writing: Writing, settings: Instruc
         split = splits[item.clip.clip_id]
         paths = _video_path(item.clip, split), _image_paths(item.clip, split)
         records += builder.build(item.clip, item.description, split, *paths)
-    check_no_leak(records, settings.split_by)
+    check_no_leak(records, "video" if settings.split_by == "video" else "clip")
     sources = _media_sources(curated, kept, splits)
     origins = Counter(item.description.source for item in described)
     notes = _notes(settings, kept, splits, organ_named, origins["case"], rejects)
@@ -146,6 +144,20 @@ def _write_dataset(curated: Path, out: Path, writing: Writing, settings: Instruc
         "server": writing.server.model_dump(mode="json") if writing.server else None,
         "notes": notes,
     }
+
+
+def _parted(clips: Sequence[ClipRecord], kept: Sequence[ClipRecord], settings: InstructSettings) -> dict[str, Split]:
+    if settings.split_by != "lists":
+        return split_clips(_split_items(kept), settings.split_by, settings.test_fraction, settings.seed)
+    train, test = (
+        None if path is None else read_split_list(path) for path in (settings.train_list, settings.test_list)
+    )
+    # Lists may name clips that could not be described.
+    return split_by_lists(_split_items(clips), train, test)
+
+
+def _split_items(clips: Sequence[ClipRecord]) -> list[SplitItem]:
+    return [SplitItem(clip.clip_id, clip.video_id, diagnosis_key(clip), organ_key(clip)) for clip in clips]
 
 
 def _check_finished(out: Path, writing: Writing, clips: int, settings: InstructSettings) -> None:
@@ -247,8 +259,13 @@ def _notes(
         notes.append("questions name the organ, and here it alone tells the diagnosis: compare with the blind model")
     if settings.split_by == "clip" and "test" in splits.values():
         notes.append("parted by clip: train and test hold different clips of the same lectures and slides")
+    by_split = {
+        split: {clip.video_id for clip in clips if splits[clip.clip_id] == split} for split in ("train", "test")
+    }
+    if settings.split_by == "lists" and (both := by_split["train"] & by_split["test"]):
+        notes.append(f"parted by lists, which have clips of {len(both)} source videos in both train and test")
     if "test" not in splits.values():
-        notes.append("no test part (test_fraction=0)")
+        notes.append("no test part" + (" (test_fraction=0)" if settings.split_by != "lists" else ""))
     tested = {diagnosis_key(clip) for clip in clips if splits[clip.clip_id] == "test"}
     if "test" in splits.values() and (
         absent := sorted({key for clip in clips if (key := diagnosis_key(clip))} - tested)

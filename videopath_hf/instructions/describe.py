@@ -70,14 +70,18 @@ def organ_tells(clips: Iterable[ClipRecord]) -> bool:
     diagnoses: dict[str | None, set[str]] = {}
     for clip in clips:
         if diagnosis := diagnosis_key(clip):
-            organ = clip.organ.value.casefold().strip() if clip.organ else None
-            diagnoses.setdefault(organ, set()).add(diagnosis)
+            diagnoses.setdefault(organ_key(clip), set()).add(diagnosis)
     return len(diagnoses) > 1 and all(len(names) == 1 for names in diagnoses.values())
 
 
 def diagnosis_key(clip: ClipRecord) -> str | None:
     """The clip's diagnosis in its normalised form, or None where it is not known."""
     return (normalise_diagnosis(clip.diagnosis.value) or None) if clip.diagnosis else None
+
+
+def organ_key(clip: ClipRecord) -> str | None:
+    """The clip's organ as organs are compared, or None where it is not known."""
+    return clip.organ.value.casefold().strip() if clip.organ else None
 
 
 def spellings(clips: Iterable[ClipRecord]) -> dict[str, str]:

@@ -29,6 +29,9 @@ class WriterServer(ServerSettings):
     max_tokens: Annotated[int, Field(ge=1)] = 1500
 
 
+_LISTS = ("train_list", "test_list")
+
+
 class InstructSettings(Settings):
     """Settings of `videopath instruct`.
 
@@ -57,7 +60,10 @@ class InstructSettings(Settings):
         not_descriptive (`tuple[str, ...]`): regular expressions, matched without regard to case anywhere in a
             sentence; a sentence that matches one (greetings, navigation, history) is not a description.
         split_by (`str`, defaults to `"video"`): what is kept together when train and test are parted: `"video"`
-            (whole lectures) or `"clip"` (for a single lecture; both parts then show the same slides).
+            (whole lectures), `"clip"` (for a single lecture; both parts then show the same slides) or `"lists"`.
+        train_list (`Path`, *optional*): for `split_by=lists`, which clips or videos are train: names, one a line, or
+            the authors' released JSON. Without it, all that `test_list` does not name.
+        test_list (`Path`, *optional*): the same for test.
         test_fraction (`float`, defaults to 0.2): share of the clips to hold out for test.
         licence (`str`): licence of the lectures, carried into every record and the card.
     """
@@ -76,7 +82,9 @@ class InstructSettings(Settings):
     name_organ: Literal["auto", "always", "never"] = "auto"
     keep_diagnosis_sentences: bool = False
     not_descriptive: tuple[str, ...] = NOT_DESCRIPTIVE
-    split_by: Literal["video", "clip"] = "video"
+    split_by: Literal["video", "clip", "lists"] = "video"
+    train_list: Path | None = None
+    test_list: Path | None = None
     test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2
     licence: Annotated[str, Field(min_length=1)] = UNKNOWN_LICENCE
 
@@ -103,9 +111,15 @@ class InstructSettings(Settings):
             raise ValueError("prompts are given and writer=template uses none; set writer=vidrip or writer=clippath")
         return self
 
+    @model_validator(mode="after")
+    def _lists_where_they_serve(self) -> "InstructSettings":
+        if (self.split_by == "lists") != (self.train_list is not None or self.test_list is not None):
+            raise ValueError("split_by=lists goes with train_list or test_list, and they with it")
+        return self
+
     def identity(self) -> dict[str, Any]:
         """What decides the records; how a server is fetched from, and where files of prompts lie, does not."""
         server = self.server.identity() if self.server and self.writer != "template" else None
-        return self.model_dump(mode="json", exclude={"server", "prompts", "questions", "min_coverage"}) | {
+        return self.model_dump(mode="json", exclude={"server", "prompts", "questions", "min_coverage", *_LISTS}) | {
             "server": server
         }

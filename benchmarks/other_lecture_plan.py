@@ -129,7 +129,7 @@ class _Writer:
 
     def scenes(self) -> list[Scene]:
         rng, (first, second) = self.rng, self.cases
-        soft = {"into": "dissolve", "overlap": rng.choice((0.5, 0.8, 1.2))}
+        soft = {"into": "dissolve", "overlap": rng.choice((0.5, 0.8, 1.2, 2.0))}
         fields = rng.random() < 0.7
         found = [
             self.page(

@@ -205,10 +205,11 @@ class Lecture:
         truth["transcript"] = [
             {"start": s.start, "end": s.end, "text": s.text, "segment": s.scene} for s in self.sentences
         ]
+        spans = [(part.get("case"), [part["start"], part["end"]]) for part in truth["segments"]]
         truth["cases"] = [
             {
                 "case": case["case"], "organ": case["organ"], "diagnosis": case["diagnosis"].split(" (")[0],
-                "spans": [[part["start"], part["end"]] for part in truth["segments"] if part.get("case") == case["case"]],
+                "spans": [span for name, span in spans if name == case["case"]],
                 "image_source": case["source"], "image_commit": case["commit"],
             }
             for case in self.cases

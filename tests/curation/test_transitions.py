@@ -45,6 +45,13 @@ def test_a_dissolve_between_two_fields_is_found_from_its_first_frame_to_its_last
     assert abs(found.last - (40 + count)) <= 1
 
 
+def test_a_dissolve_that_a_codec_shows_in_every_second_frame_is_followed_to_its_start() -> None:
+    a, b = view(SLIDE, 50), view(OTHER, 300)
+    frames = [a] * 40 + [blend(a, b, (n // 2 * 2 + 1) / 31) for n in range(30)] + [b] * 40
+    [found] = transitions(frames)
+    assert abs(found.first - 40) <= 2 and abs(found.last - 70) <= 2
+
+
 def test_a_dissolve_between_slowly_moving_views_is_found() -> None:
     views = [(view(SLIDE, 50 + n / 4), view(OTHER, 300 + n / 4)) for n in range(100)]
     frames = [blend(a, b, float(np.clip((n - 39) / 16, 0, 1))) for n, (a, b) in enumerate(views)]

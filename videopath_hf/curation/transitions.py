@@ -9,6 +9,7 @@ blocks, or changes few.
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import cv2
@@ -39,6 +40,8 @@ _BRIGHTER = 0.85  # correlation of a change with the picture itself, from which 
 _FLAT = 6.0  # standard deviation of a picture of one colour: the middle of a fade
 _FADE = 2.0  # longest seconds between fading out and fading in
 _GAP = 0.17  # seconds without evidence inside one dissolve
+_FOLLOWED = 1.5  # times the longer reach to which it is followed
+_MOVING = 1.25  # times the change of what is beyond it, a view that moves
 _STRONG = 0.4  # share of a dissolve's frame-to-frame change that still belongs to it
 
 
@@ -139,14 +142,24 @@ class TransitionFinder:
         return [transition for transition, _ in found]
 
     def _extent(self, first: int, last: int) -> tuple[int, int]:
-        """Follow the change of a run of blends to both sides."""
-        level = _STRONG * float(np.median(self._changes[first : last + 1]))
-        low, high = first - self._reaches[-1] - 1, last + self._reaches[-1] + 1
-        while first - 1 > max(0, low) and self._changes[first - 1] >= level:
+        """Follow the change of a run of blends to both sides; some codecs bring it in every second frame only."""
+        changes = np.array([max(pair) for pair in pairwise([0.0, *self._changes])])  # of a frame and the one before
+        strength = float(np.median(changes[first : last + 1]))
+        reach = round(_FOLLOWED * self._reaches[-1]) + 1
+        before = changes[max(0, first - 3 * reach) : max(0, first - 2 * reach)]
+        after = changes[last + 2 * reach : last + 3 * reach]
+        low, high = max(1, first - reach), min(len(changes) - 2, last + reach)
+        while first > low and changes[first - 1] >= _level(strength, before):
             first -= 1
-        while last + 1 < min(len(self._changes), high) and self._changes[last + 1] >= level:
+        while last < high and changes[last + 2] >= _level(strength, after):
             last += 1
         return first, last
+
+
+def _level(strength: float, beyond: Array) -> float:
+    """The change from which a frame still belongs to a dissolve, given how much the view moves beyond it."""
+    moving = _MOVING * float(np.median(beyond)) if len(beyond) else 0.0
+    return min(0.9 * strength, max(_STRONG * strength, moving))
 
 
 def _scaled(grey: Grey) -> tuple[Array, ...]:

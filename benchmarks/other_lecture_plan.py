@@ -178,19 +178,9 @@ class _Writer:
                     number * 0.8, seconds, line, "title" if number == 0 else "subtitle", size, middle, at, "ink", True
                 )
             )
-        pictures = ()
-        if picture and shown is not None:
-            pictures = (
-                (
-                    shown["case"],
-                    (
-                        round(0.58 * self.width),
-                        round(0.25 * self.height),
-                        round(0.94 * self.width),
-                        round(0.75 * self.height),
-                    ),
-                ),
-            )
+        shares = zip((0.58, 0.25, 0.94, 0.75), (self.width, self.height) * 2, strict=True)
+        x0, y0, x1, y1 = (round(share * side) for share, side in shares)
+        pictures = ((shown["case"], (x0, y0, x1, y1)),) if picture and shown is not None else ()
         return Scene(kind, seconds, said, tuple(words), pictures=pictures)
 
     def presenter(self, sentence: str) -> Scene:
@@ -279,7 +269,7 @@ class _Writer:
     def words(self, start: float, end: float, text: str, role: str, look: str, corner: int) -> Words:
         """Words near a corner of the slide, or in its midst (1)."""
         width, height = self.right - self.left, self.bottom - self.top
-        x, y = ((0.04, 0.05), (self.rng.uniform(0.1, 0.45), self.rng.uniform(0.25, 0.6)), (0.3, 0.72))[corner]
+        x, y = ((0.04, 0.05), (self.rng.uniform(0.1, 0.45), self.rng.uniform(0.25, 0.6)), (0.06, 0.72))[corner]
         return Words(
             round(start, 2),
             round(end, 2),

@@ -6,6 +6,7 @@ from tests.curation.conftest import HEIGHT, WIDTH, Picture, pan, stained
 from videopath_hf.curation.boxes import overlap
 from videopath_hf.curation.layout import Layout, LayoutWatcher, crop_box, kept_part
 from videopath_hf.curation.settings import TissueSettings
+from videopath_hf.records import Box
 
 MINIMAP = (16, 230, 126, 320)
 
@@ -31,8 +32,8 @@ def panelled(frames: list[Picture], colour: tuple[int, int, int]) -> list[Pictur
     return frames
 
 
-def with_minimap(frames: list[Picture]) -> list[Picture]:
-    x0, y0, x1, y1 = MINIMAP
+def with_minimap(frames: list[Picture], box: Box = MINIMAP) -> list[Picture]:
+    x0, y0, x1, y1 = box
     small = cv2.resize(stained(600, 800, seed=5), (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA)
     for image in frames:
         image[y0:y1, x0:x1] = small
@@ -59,6 +60,12 @@ def test_a_minimap_on_a_moving_slide_is_found_and_does_not_shrink_the_slide() ->
     (found,) = layout.thumbnails
     assert overlap(found, MINIMAP) >= 0.8
     assert layout.slide == (0, 0, WIDTH, HEIGHT)
+
+
+def test_a_minimap_of_a_row_of_sections_is_found_though_it_is_as_long_as_a_label() -> None:
+    strip = (360, 16, 624, 68)
+    (found,) = watched(with_minimap(moving(), strip)).finish().thumbnails
+    assert overlap(found, strip) >= 0.8
 
 
 def test_a_label_is_no_minimap() -> None:

@@ -228,3 +228,14 @@ def test_a_line_nobody_can_read_must_stay_in_its_place_to_be_painted_out() -> No
 def test_a_line_that_runs_up_is_no_giant_letter() -> None:
     assert is_text(read("Magnification", (600, 100, 630, 500)), 720)
     assert not is_text(read("Magnification", (100, 100, 500, 500)), 720)
+
+
+def test_a_watermark_that_is_overlooked_for_four_seconds_is_one_text_and_after_ten_it_is_another() -> None:
+    mark = ReadText(text="PathChannel", score=0.95, box=(460, 10, 637, 41))
+
+    def shown(*times: float) -> list[tuple[float, float]]:
+        readings = [Reading(time / 2, [mark] if time / 2 in times else []) for time in range(40)]
+        return [(text.start, text.end) for text in follow(readings, 0.75, 20.0)]
+
+    assert shown(1.0, 1.5, 6.0, 6.5) == [(1.0, 7.0)]
+    assert shown(1.0, 1.5, 12.0, 12.5) == [(1.0, 2.0), (12.0, 13.0)]

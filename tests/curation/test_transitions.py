@@ -34,7 +34,7 @@ def transitions(frames: Iterable[Picture]) -> list[Transition]:
     return finder.finish()
 
 
-@pytest.mark.parametrize("seconds", [0.4, 0.6, 1.0])
+@pytest.mark.parametrize("seconds", [0.4, 0.6, 1.0, 2.0])
 def test_a_dissolve_between_two_fields_is_found_from_its_first_frame_to_its_last(seconds: float) -> None:
     a, b = view(SLIDE, 50), view(OTHER, 300)
     count = round(seconds * FPS)
@@ -45,11 +45,43 @@ def test_a_dissolve_between_two_fields_is_found_from_its_first_frame_to_its_last
     assert abs(found.last - (40 + count)) <= 1
 
 
+def test_a_dissolve_that_a_codec_shows_in_every_second_frame_is_followed_to_its_start() -> None:
+    a, b = view(SLIDE, 50), view(OTHER, 300)
+    frames = [a] * 40 + [blend(a, b, (n // 2 * 2 + 1) / 31) for n in range(30)] + [b] * 40
+    [found] = transitions(frames)
+    assert abs(found.first - 40) <= 2 and abs(found.last - 70) <= 2
+
+
 def test_a_dissolve_between_slowly_moving_views_is_found() -> None:
     views = [(view(SLIDE, 50 + n / 4), view(OTHER, 300 + n / 4)) for n in range(100)]
     frames = [blend(a, b, float(np.clip((n - 39) / 16, 0, 1))) for n, (a, b) in enumerate(views)]
     [found] = transitions(frames)
     assert abs(found.first - 40) <= 6
+
+
+def in_window(image: Picture) -> Picture:
+    """A slide in a window on a page that stays."""
+    page = np.full((360, 640, 3), 255, dtype=np.uint8)
+    page[70:310, 20:380] = image[:240, :360]
+    return page
+
+
+def test_a_dissolve_in_a_window_on_a_page_that_stays_is_found() -> None:
+    a, b = in_window(view(SLIDE, 50)), in_window(view(OTHER, 300))
+    [found] = transitions([a] * 40 + [blend(a, b, (n + 1) / 21) for n in range(20)] + [b] * 40)
+    assert found.kind == "dissolve"
+    assert abs(found.first - 40) <= 1 and abs(found.last - 60) <= 1
+
+
+def test_an_inset_that_fades_in_and_a_page_that_darkens_are_no_dissolve() -> None:
+    page = in_window(view(SLIDE, 50))
+    inset, _ = with_inset(page, (460, 100), 150)
+    assert transitions([page] * 30 + [blend(page, inset, n / 12) for n in range(1, 13)] + [inset] * 30) == []
+    dark = np.zeros_like(page)
+    assert (
+        transitions([page] * 30 + [blend(page, dark, 0.4 * n / 15) for n in range(16)] + [blend(page, dark, 0.4)] * 30)
+        == []
+    )
 
 
 @pytest.mark.parametrize("level", [0, 255])
@@ -72,6 +104,9 @@ def test_pans_zooms_and_shakes_of_any_speed_are_no_transition() -> None:
     for step in (1, 3, 8, 20, 45):
         pan = [view(SLIDE, 20 + step * min(n, 900 // step)) for n in range(50)]
         assert transitions([pan[0]] * 20 + pan + [pan[-1]] * 20) == [], f"a pan by {step} pixels a frame"
+    for slow in (0.1, 0.2, 0.3, 0.5):
+        pan = [view(SLIDE, 20 + slow * n) for n in range(60)]
+        assert transitions([pan[0]] * 20 + pan + [pan[-1]] * 20) == [], f"a pan by {slow} pixels a frame"
     for rate in (1.01, 1.05, 1.12):
         zoom = [view(SLIDE, 300, 100, rate ** min(n, 30)) for n in range(45)]
         assert transitions([zoom[0]] * 20 + zoom) == [], f"a zoom by {rate} a frame"
@@ -105,6 +140,15 @@ def test_a_line_added_to_a_page_is_no_cut_but_another_page_is() -> None:
     )
     other = page("Differential diagnosis of flat villi", "tropical sprue, giardiasis", "autoimmune disease")
     assert transitions([first] * 30 + [grown] * 40 + [other] * 30) == [Transition(70, 70, "jump")]
+
+
+def test_a_pointer_and_what_a_codec_leaves_on_a_page_of_one_word_are_no_cut() -> None:
+    page = np.full((360, 640, 3), 250, dtype=np.uint8)
+    cv2.putText(page, "Thanks", (230, 190), cv2.FONT_HERSHEY_SIMPLEX, 1.6, (20, 20, 60), 3)
+    before = page.copy()
+    cv2.putText(before, "ghost", (230, 260), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (200, 200, 205), 2)
+    cv2.circle(page, (420, 150), 8, (20, 20, 20), -1)
+    assert transitions([before] * 30 + [page] * 40) == []
 
 
 def test_a_dissolve_takes_the_place_of_the_cuts_a_detector_saw_in_it_and_a_jump_counts_once() -> None:

@@ -37,7 +37,8 @@ _SMALLEST = 0.2  # share of the frame that a slide covers at least
 _WHOLE = 0.97  # a slide that covers this share of the frame's width and height is the whole frame
 _THUMBNAIL = (0.002, 0.15)  # least and largest share of the slide that a minimap covers
 _THUMBNAIL_STAIN = 0.03  # share of a minimap that is stained
-_SLENDER = 3.5  # longer side of a minimap by its shorter one; label plates are longer
+_SLENDER = 3.5  # longer side of a minimap by its shorter one; label plates are longer,
+_STRIP = (8.0, 0.1)  # unlike minimaps of slides with a row of sections, of which this share at least is stained
 _PRESENT = 3.0  # grey levels of the weakest side of a minimap that was found elsewhere
 
 Values = np.ndarray[Any, np.dtype[np.float32]]
@@ -204,14 +205,16 @@ def _thumbnails(seen: _Evidence, slide: Box) -> list[Box]:
         box = (x, y, x + w, y + h)
         if not _THUMBNAIL[0] * area <= w * h <= _THUMBNAIL[1] * area or size < 0.6 * w * h:
             continue
-        if seen.stain[y : y + h, x : x + w].mean() < _THUMBNAIL_STAIN:
+        stain = float(seen.stain[y : y + h, x : x + w].mean())
+        if stain < _THUMBNAIL_STAIN:
             continue
         inner = (x + w // 4, y + h // 4, x + w - w // 4, y + h - h // 4)
         rectangle = find_rectangle(seen.edges, inner, (False, False, False, False))
         if rectangle is None or rectangle.strength < _FRAME or overlap(rectangle.box, box) < 0.5:
             continue
         wide, tall = rectangle.box[2] - rectangle.box[0], rectangle.box[3] - rectangle.box[1]
-        if max(wide / tall, tall / wide) <= _SLENDER:
+        longest = _STRIP[0] if stain >= _STRIP[1] else _SLENDER
+        if max(wide / tall, tall / wide) <= longest:
             found.append(rectangle.box)
     return found
 

@@ -12,6 +12,7 @@ from pydantic import Field
 from videopath_hf.curation.clips import Grid
 from videopath_hf.curation.layout import Layout, LayoutWatcher
 from videopath_hf.curation.ocr import TextReader
+from videopath_hf.curation.pages import is_page, stands_still
 from videopath_hf.curation.persons import PersonWatcher, Seen, find_patches, presenter_share
 from videopath_hf.curation.screen_text import TextScanner, is_text
 from videopath_hf.curation.settings import CurateSettings
@@ -133,11 +134,16 @@ def read_page(path: Path, segment: Segment, reader: TextReader | None, settings:
 def name_presenters(path: Path, segments: Sequence[Segment], settings: CurateSettings) -> list[Segment]:
     """Call those segments `presenter` in most of whose frames a large face is found; title slides are left alone.
 
-    Where the colours say tissue, three frames are looked at and all must show the face.
+    Where the colours say tissue, three frames are looked at and all must show the face. A still page with a small
+    picture of tissue on it is a title slide.
     """
     named = []
     for segment in segments:
         share = 0.0
+        if segment.kind == "tissue" and stands_still(segment):
+            middle = (segment.start + segment.end) / 2
+            if is_page(frames_at(path, [middle])[0]):
+                segment = segment.model_copy(update={"kind": "title"})
         if segment.kind != "title" and settings.persons.enabled:
             count, needed = (3, 1.0) if segment.kind == "tissue" else (5, 0.5)
             times = [segment.start + (number + 0.5) / count * (segment.end - segment.start) for number in range(count)]

@@ -14,7 +14,7 @@ _WEAKEST = 0.5  # score below which a reading is not even followed
 _TALLEST = 0.15  # thickness of a line of text as a share of the frame's height
 _LETTERS = 4  # shorter texts must be read surely, and in more than one frame
 _SURE = 0.9
-_GAP = 3.0  # seconds after which the same words in the same place are taken for another label
+_GAP = 6.0  # seconds after which the same words in the same place are another label; a watermark is overlooked for 4
 _SAME_WORDS = 0.6  # likeness of two readings of one text
 
 

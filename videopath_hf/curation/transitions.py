@@ -9,6 +9,7 @@ blocks, or changes few.
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import cv2
@@ -20,7 +21,7 @@ Array = np.ndarray[Any, Any]
 _BLOCK = 10  # side of a block in the picture 160 pixels wide
 _TEXTURED = 9.0  # variance in grey levels squared; below it a block shows nothing
 _LIKE = 0.5  # correlation below which a block has changed
-_FEWEST = 6  # textured blocks without which a picture cannot be compared
+_FEWEST = 6  # blocks that must change: a pointer and what a codec leaves can be a third of a page of one line
 _IDLE = 0.3  # mean change in grey levels below which two frames are the same
 _CHANGED = 0.33  # share of both pictures' blocks that a cut changes at least
 _CALM = 0.6  # share of that change that frames around a cut may show
@@ -32,9 +33,15 @@ _RESIDUAL = 0.15  # of what a blend leaves unexplained; 0.00 to 0.12 in dissolve
 _SHARE = (0.35, 0.65)  # how much of the earlier picture is left in the middle
 _DIFFERENT = 8.0  # grey levels by which the pictures before and after differ
 _SAME = (0.8, 0.5)  # correlation from which they are one picture, whatever its brightness; stricter where coarse
+_SMALLEST = 0.15  # share of the frame in which a dissolve changes something; insets that fade in are smaller
+_LARGE = 0.3  # the same where the pictures as a whole are alike: a window on a page, or moments of a slow dissolve,
+_PURE = 0.03  # whose blends leave no more than this; a slow pan, which is nearly a blend, leaves 0.05
+_BRIGHTER = 0.85  # correlation of a change with the picture itself, from which it is one of brightness
 _FLAT = 6.0  # standard deviation of a picture of one colour: the middle of a fade
 _FADE = 2.0  # longest seconds between fading out and fading in
 _GAP = 0.17  # seconds without evidence inside one dissolve
+_FOLLOWED = 1.5  # times the longer reach to which it is followed
+_MOVING = 1.25  # times the change of what is beyond it, a view that moves
 _STRONG = 0.4  # share of a dissolve's frame-to-frame change that still belongs to it
 
 
@@ -135,14 +142,24 @@ class TransitionFinder:
         return [transition for transition, _ in found]
 
     def _extent(self, first: int, last: int) -> tuple[int, int]:
-        """Follow the change of a run of blends to both sides."""
-        level = _STRONG * float(np.median(self._changes[first : last + 1]))
-        low, high = first - self._reaches[-1] - 1, last + self._reaches[-1] + 1
-        while first - 1 > max(0, low) and self._changes[first - 1] >= level:
+        """Follow the change of a run of blends to both sides; some codecs bring it in every second frame only."""
+        changes = np.array([max(pair) for pair in pairwise([0.0, *self._changes])])  # of a frame and the one before
+        strength = float(np.median(changes[first : last + 1]))
+        reach = round(_FOLLOWED * self._reaches[-1]) + 1
+        before = changes[max(0, first - 3 * reach) : max(0, first - 2 * reach)]
+        after = changes[last + 2 * reach : last + 3 * reach]
+        low, high = max(1, first - reach), min(len(changes) - 2, last + reach)
+        while first > low and changes[first - 1] >= _level(strength, before):
             first -= 1
-        while last + 1 < min(len(self._changes), high) and self._changes[last + 1] >= level:
+        while last < high and changes[last + 2] >= _level(strength, after):
             last += 1
         return first, last
+
+
+def _level(strength: float, beyond: Array) -> float:
+    """The change from which a frame still belongs to a dissolve, given how much the view moves beyond it."""
+    moving = _MOVING * float(np.median(beyond)) if len(beyond) else 0.0
+    return min(0.9 * strength, max(_STRONG * strength, moving))
 
 
 def _scaled(grey: Grey) -> tuple[Array, ...]:
@@ -166,9 +183,35 @@ def _blended(before: Array, middle: Array, after: Array, same: float) -> tuple[b
     a, b = before - before.mean(), after - after.mean()
     spread = float(a.std()), float(b.std())
     flat = spread[0] < _FLAT, spread[1] < _FLAT
-    if not any(flat) and float((a * b).mean()) > same * spread[0] * spread[1]:
+    part = _changed_part(difference)
+    if not any(flat) and difference[part].size < _SMALLEST * difference.size:
+        return None
+    alike = not any(flat) and float((a * b).mean()) > same * spread[0] * spread[1]
+    pure = same == max(_SAME) and float((left * left).mean()) <= _PURE**2 * energy
+    if alike and not (pure and _replaced(before[part], after[part], _LARGE * difference.size)):
         return None
     return flat
+
+
+def _changed_part(difference: Array) -> tuple[slice, slice]:
+    """The rows and columns that hold all that differs."""
+    rows, columns = np.nonzero(abs(difference) >= _DIFFERENT)
+    if not len(rows):
+        return slice(0, 0), slice(0, 0)
+    return slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
+
+
+def _replaced(before: Array, after: Array, least: float) -> bool:
+    """Whether like pictures differ in `least` pixels, and not by brightness."""
+    difference = before - after
+    if difference.size < least:
+        return False
+    return max(abs(_correlation(difference, picture)) for picture in (before, after)) < _BRIGHTER
+
+
+def _correlation(a: Array, b: Array) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    return float((a * b).mean()) / max(1e-6, float(a.std() * b.std()))
 
 
 class _Blocks(NamedTuple):
@@ -200,7 +243,10 @@ def _changed_share(a: _Blocks, b: _Blocks) -> float:
         return 0.0
     common = block_means(a.picture * b.picture) - a.means * b.means
     changed = common < _LIKE * np.sqrt(np.maximum(a.variances, 2.0) * np.maximum(b.variances, 2.0))
-    return min(float(changed[shown_a].mean()), float(changed[shown_b].mean()))
+    in_a, in_b = changed[shown_a], changed[shown_b]
+    if min(np.count_nonzero(in_a), np.count_nonzero(in_b)) < _FEWEST:
+        return 0.0
+    return min(float(in_a.mean()), float(in_b.mean()))
 
 
 def join_cuts(cuts: Sequence[int], transitions: Sequence[Transition], shortest: int) -> list[int]:

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -64,7 +64,7 @@ def narrate() -> list[Spoken]:
     for part in PLAN:
         at = start + _LEAD
         for text in part.said:
-            samples = _speak(text)
+            samples = speak(text, _VOICE)
             spoken.append(Spoken(round(at, 3), round(at + len(samples) / _SAMPLE_RATE, 3), text, samples))
             at = spoken[-1].end + _PAUSE
         start += part.seconds
@@ -73,9 +73,10 @@ def narrate() -> list[Spoken]:
     return spoken
 
 
-def _speak(text: str) -> Array:
+def speak(text: str, voice: Sequence[str]) -> Array:
+    """A sentence as espeak-ng says it with some options: float32 samples, 22050 a second, no silence around them."""
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
-        subprocess.run(["espeak-ng", *_VOICE, "-w", file.name, text.replace("FHL2", "F H L 2")], check=True)
+        subprocess.run(["espeak-ng", *voice, "-w", file.name, text.replace("FHL2", "F H L 2")], check=True)
         with wave.open(file.name) as sound:
             assert (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) == (_SAMPLE_RATE, 1, 2)
             samples = np.frombuffer(sound.readframes(sound.getnframes()), dtype="<i2") / np.float32(32768)

@@ -131,9 +131,11 @@ class TransitionFinder:
                 runs[-1].append(item)
             else:
                 runs.append([item])
+        # Of a frame and the one before: some codecs bring the change of a dissolve in every second frame only.
+        changes = np.array([max(pair) for pair in pairwise([0.0, *self._changes])])
         found: list[tuple[Transition, bool]] = []  # and whether it ends in one colour
         for run in runs:
-            first, last = self._extent(run[0].frame, run[-1].frame)
+            first, last = self._extent(changes, run[0].frame, run[-1].frame)
             opens, closes = any(item.from_flat for item in run), any(item.to_flat for item in run)
             if found and opens and found[-1][1] and first - found[-1][0].last <= _FADE * self._fps:
                 found[-1] = (Transition(found[-1][0].first, last, "fade"), closes and not opens)
@@ -141,9 +143,8 @@ class TransitionFinder:
                 found.append((Transition(first, last, "fade" if opens or closes else "dissolve"), closes))
         return [transition for transition, _ in found]
 
-    def _extent(self, first: int, last: int) -> tuple[int, int]:
-        """Follow the change of a run of blends to both sides; some codecs bring it in every second frame only."""
-        changes = np.array([max(pair) for pair in pairwise([0.0, *self._changes])])  # of a frame and the one before
+    def _extent(self, changes: Array, first: int, last: int) -> tuple[int, int]:
+        """Follow the change of a run of blends to both sides."""
         strength = float(np.median(changes[first : last + 1]))
         reach = round(_FOLLOWED * self._reaches[-1]) + 1
         before = changes[max(0, first - 3 * reach) : max(0, first - 2 * reach)]

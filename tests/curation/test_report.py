@@ -44,6 +44,16 @@ def test_the_report_needs_nothing_outside_of_itself(hostile: Path) -> None:
     assert sources and all(source.startswith("data:image/") for source in sources)
 
 
+def test_the_report_of_many_clips_shows_the_sheets_beside_it(hostile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("videopath_hf.curation.report.INLINED", 3)
+    for folder in ("", "curated/"):
+        html = lecture_sections(hostile, folder)
+        sources = re.findall(r'src="([^"]+)"', html)
+        assert len(sources) == 8 and "data:image" not in html
+        assert all((hostile / source.removeprefix(folder)).is_file() for source in sources)
+        assert f"the files of {folder}sheets/" in html
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"run\.json does not exist"):
         lecture_sections(tmp_path)

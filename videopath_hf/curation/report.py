@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from videopath_hf.files import read_json, read_records, write_text
 from videopath_hf.records import ClipRecord, Reject, Segment, Sentence
@@ -12,35 +13,42 @@ _LABELS = 78  # pixels left of the timeline for the names of its rows
 _BARS = 1000  # pixels of the timeline
 _ROW = 26
 _TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
+INLINED = 100
+"""Clips whose contact sheets a page holds itself, some 20 MB; of more, it shows the files beside it."""
+
 _CASE_COLOURS = ("#2b7a4b", "#3566a8", "#8a5a2b", "#6d4a9c", "#1f7f86", "#a03a5a")
 
 
 def write_report(out: Path) -> Path:
-    """Write `report.html` of a finished curation folder: one file, nothing outside of it is needed."""
-    write_text(out / "report.html", render_page("Curated lectures", _sections(out, _cards(out))))
+    """Write `report.html` of a finished curation folder; up to `INLINED` clips it needs nothing outside of itself."""
+    write_text(out / "report.html", render_page("Curated lectures", _sections(out, _cards(out), "")))
     return out / "report.html"
 
 
-def lecture_sections(out: Path) -> str:
+def lecture_sections(out: Path, folder: str = "") -> str:
     """The report's body as an HTML fragment: for each lecture its timeline, cases and clips before and after
-    refinement, then what was rejected and why. Pictures are inlined, all text is escaped.
+    refinement, then what was rejected and why. All text is escaped.
 
     Args:
         out (`Path`): a folder that `curate` wrote.
+        folder (`str`): how the page that this is for gets to it, e.g. `"curated/"`.
 
     Raises:
         UserError: the folder holds no curation run.
     """
-    return _sections(out, [])
+    return _sections(out, [], folder)
 
 
-def _sections(out: Path, cards: Sequence[tuple[str, Any]]) -> str:
+def _sections(out: Path, cards: Sequence[tuple[str, Any]], folder: str) -> str:
     data = read_json(out / "run.json")
     clips = read_records(out / "clips.jsonl", ClipRecord) if (out / "clips.jsonl").exists() else []
     segments = read_records(out / "segments.jsonl", Segment)
-    lectures = [_lecture(out, entry, clips, segments) for entry in data["lectures"]]
+    beside = folder if len(clips) > INLINED else None
+    lectures = [_lecture(out, entry, clips, segments, beside) for entry in data["lectures"]]
     rejects = read_records(out / "rejects.jsonl", Reject)
-    notes = data["summary"]["notes"]
+    notes = list(data["summary"]["notes"])
+    if beside is not None:
+        notes.append(f"contact sheets of so many clips are not in this page: it shows the files of {beside}sheets/")
     return render("curation.html", cards=cards, lectures=lectures, rejects=rejects, notes=notes)
 
 
@@ -57,7 +65,7 @@ def _cards(out: Path) -> list[tuple[str, Any]]:
 
 
 def _lecture(
-    out: Path, entry: dict[str, Any], clips: Sequence[ClipRecord], segments: Sequence[Segment]
+    out: Path, entry: dict[str, Any], clips: Sequence[ClipRecord], segments: Sequence[Segment], beside: str | None
 ) -> dict[str, Any]:
     own = [clip for clip in clips if clip.video_id == entry["video_id"]]
     words = read_json(out / "transcripts" / f"{entry['video_id']}.json")["sentences"]
@@ -66,7 +74,7 @@ def _lecture(
     rows = _rows(shown, own, sentences, entry["duration"])
     return {
         **entry,
-        "clips": [_clip(out, clip) for clip in own],
+        "clips": [_clip(out, clip, beside) for clip in own],
         "kept": sum(clip.end - clip.start for clip in own),
         "cases": _cases(own),
         "sentences": sentences,
@@ -77,9 +85,11 @@ def _lecture(
     }
 
 
-def _clip(out: Path, clip: ClipRecord) -> dict[str, Any]:
-    sheets = {side: image_uri(out / "sheets" / f"{clip.clip_id}_{side}.jpg") for side in ("before", "after")}
-    return {"record": clip, **sheets}
+def _clip(out: Path, clip: ClipRecord, beside: str | None) -> dict[str, Any]:
+    names = {side: f"sheets/{clip.clip_id}_{side}.jpg" for side in ("before", "after")}
+    if beside is not None:
+        return {"record": clip, **{side: quote(beside + name) for side, name in names.items()}}
+    return {"record": clip, **{side: image_uri(out / name) for side, name in names.items()}}
 
 
 def _cases(clips: Sequence[ClipRecord]) -> list[dict[str, Any]]:

@@ -44,7 +44,7 @@ def write_report(out: Path, stages: Sequence[str], summary: dict[str, Any]) -> P
         "demo.html",
         cards=_cards(summary, records),
         notes=read_json(out / "data" / "run.json")["notes"],
-        lectures=Markup(lecture_sections(out / "curated")),
+        lectures=Markup(lecture_sections(out / "curated", "curated/")),
         instructions=_instruction_rows(records),
         curves=Markup(loss_curves({name.replace("_", " "): _losses(out / name) for name in stages})),
         stages=[_stage_row(name, run) for name, run in runs.items()],

@@ -84,7 +84,7 @@ def _check_claim(out: Path, claim: dict[str, str], same: Callable[[str, str], bo
     continued = same is not None and seen.get("what") == claim["what"] and same(str(seen.get("key")), claim["key"])
     if seen != claim and not continued:
         raise UserError(
-            f"output folder {out} holds a {seen.get('what')} run of another input or configuration "
+            f"output folder {out} holds output of `{seen.get('what')}` for another input or configuration "
             f"({seen.get('key')}, this one is {claim['key']}); give another folder with --out or delete it"
         )
 

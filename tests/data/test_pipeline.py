@@ -162,6 +162,7 @@ def test_the_run_is_written_down(curated: Path, tmp_path: Path) -> None:
 def test_one_lecture_cannot_be_parted_by_video(curated: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="set split_by=clip"):
         write_instructions(curated, tmp_path / "data", InstructSettings())
+    write_instructions(curated, tmp_path / "data", BY_CLIP)  # as it says, in the same folder
 
 
 def test_bad_curated_folders_are_named(curated: Path, tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_a_finished_stage_is_not_done_again(recipe: Callable[..., Recipe], monke
 def test_a_folder_of_another_recipe_is_refused(change: dict[str, Any], recipe: Callable[..., Recipe]) -> None:
     base = {"data": {"kinds": ["image"]}, "trainable": FULL}
     run_stage(recipe(**base))
-    with pytest.raises(UserError, match="holds a train run of another input or configuration"):
+    with pytest.raises(UserError, match="holds output of `train` for another input or configuration"):
         run_stage(recipe(**{**base, **change}))
 
 

@@ -69,6 +69,7 @@ def write_instructions(curated: Path, out: Path, settings: InstructSettings) -> 
     """
     curated, out = Path(curated), Path(out)
     clips = _read_clips(curated)
+    _parted(clips, clips, settings)  # what cannot be parted is refused before the folder is claimed or a server paid
     lists = [file_sha256(path) for path in (settings.train_list, settings.test_list) if path and path.is_file()]
     key = content_hash(file_sha256(curated / "clips.jsonl"), prompt_hash(settings), __version__, *lists)
     with claim_output(out, key, "instruct"):

@@ -97,11 +97,13 @@ def _find_openai(model: str) -> Path:
     if _is_path(model):
         path = Path(model).expanduser()
         if not path.is_file():
-            raise UserError(f"the Whisper model {path} is not a file; openai-whisper needs a .pt file")
+            raise UserError(f"transcript.whisper_model: {path} is not a file; openai-whisper needs a .pt file")
         return path
     if model not in whisper.available_models():
         known = ", ".join(whisper.available_models())
-        raise UserError(f"{model!r} is neither a .pt file nor one of the Whisper models {known}")
+        raise UserError(
+            f"transcript.whisper_model: {model!r} is neither a .pt file nor one of the Whisper models {known}"
+        )
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "whisper"
     path = cache / Path(whisper._MODELS[model]).name
     if not path.is_file():
@@ -119,7 +121,9 @@ def _find_faster(model: str) -> Path:
         path = Path(model).expanduser()
     elif model not in available_models():
         known = ", ".join(available_models())
-        raise UserError(f"{model!r} is neither a CTranslate2 folder nor one of the Whisper models {known}")
+        raise UserError(
+            f"transcript.whisper_model: {model!r} is neither a CTranslate2 folder nor a Whisper model: {known}"
+        )
     else:
         try:
             path = Path(download_model(model, local_files_only=True))
@@ -128,7 +132,7 @@ def _find_faster(model: str) -> Path:
             raise UserError(f"the faster-whisper model {model!r} is not on disk (fetch it with: {fetch})") from None
     missing = [name for name in _CT2_FILES if not (path / name).is_file()]
     if missing:
-        raise UserError(f"the faster-whisper model {path} is not a CTranslate2 folder: it has no {missing[0]}")
+        raise UserError(f"transcript.whisper_model: {path} is not a CTranslate2 folder: it has no {missing[0]}")
     return path
 
 

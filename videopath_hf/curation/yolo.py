@@ -6,6 +6,7 @@ when it is opened, which is why it must be trusted by name.
 """
 
 import ast
+import os
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -91,10 +92,8 @@ class CheckpointYolo:
     def __init__(self, path: Path, label: str) -> None:
         if find_spec("ultralytics") is None:
             raise MissingExtraError("ultralytics", "yolo", f"running {path.name} (ultralytics is AGPL-3.0)")
-        from ultralytics import YOLO
-
         try:
-            self._model = YOLO(str(path), task="detect")
+            self._model = _ultralytics_yolo()(str(path), task="detect")
             names = dict(self._model.names)
         except Exception as error:  # whatever a damaged pickle raises
             raise UserError(f"{path} is no YOLO checkpoint: {' '.join(str(error).split())[:200]}") from None
@@ -143,6 +142,20 @@ def check_detectors(settings: CurateSettings) -> list[str]:
         tissue_detector(settings.tissue),
     ]
     return [detector.name for detector in chosen if detector is not None]
+
+
+def _ultralytics_yolo() -> Any:
+    """The class YOLO, imported without what its package does to the process: it replaces `PIL.Image.open` by one that
+    installs a package when a picture cannot be read."""
+    from PIL import Image
+
+    os.environ["YOLO_AUTOINSTALL"] = "false"
+    opened = Image.open
+    try:
+        from ultralytics import YOLO
+    finally:
+        Image.open = opened
+    return YOLO
 
 
 @cache

@@ -1,6 +1,10 @@
 """Errors a user can act on: one clear sentence, no traceback."""
 
 import errno
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 DISK_TROUBLES = frozenset({errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EMFILE})
 """System errors that are the fault of no file that is read: they end a run, which can go on once they are mended."""
@@ -36,3 +40,9 @@ class TooManyRejectsError(UserError):
     """More was skipped than the configured threshold allows; what succeeded is saved."""
 
     exit_code = 3
+
+
+def first_fault(error: "ValidationError") -> tuple[str, str]:
+    """The first thing that pydantic finds wrong: its field, dotted, empty for the whole, and what is wrong with it."""
+    first = error.errors()[0]
+    return ".".join(map(str, first["loc"])), first["msg"]

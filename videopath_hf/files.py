@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from videopath_hf.errors import UserError
+from videopath_hf.errors import UserError, first_fault
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -111,9 +111,8 @@ def _record(path: str | Path, number: int, line: bytes, cls: type[ModelT]) -> Mo
     except UnicodeDecodeError:
         raise UserError(f"{path}:{number}: not UTF-8 text") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "line"
-        raise UserError(f"{path}:{number}: not a {cls.__name__}: {field}: {first['msg']}") from None
+        field, message = first_fault(error)
+        raise UserError(f"{path}:{number}: not a {cls.__name__}: {field or 'line'}: {message}") from None
 
 
 def file_sha256(path: str | Path) -> str:

@@ -81,15 +81,14 @@ def curate(
 
 
 def _saved_decisions(out: Path) -> list[Path]:
-    """The folder of the review pages, where a person saved decisions there."""
+    """What a person saved beside the review pages."""
     from videopath_hf.curation.decisions import SUFFIX
     from videopath_hf.progress import note
 
-    saved = sorted(path.name for path in (out / "review").glob(f"*{SUFFIX}"))
-    if not saved:
-        return []
-    note(f"following the decisions saved in {out / 'review'}: {', '.join(saved)}")
-    return [out / "review"]
+    saved = sorted((out / "review").glob(f"*{SUFFIX}"))
+    if saved:
+        note(f"following the decisions saved in {out / 'review'}: {', '.join(path.name for path in saved)}")
+    return saved
 
 
 def _slurm(

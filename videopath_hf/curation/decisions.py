@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from videopath_hf.curation.inputs import Lecture
-from videopath_hf.errors import UserError
+from videopath_hf.errors import UserError, first_fault
 from videopath_hf.files import content_hash, read_json
 from videopath_hf.records import SCHEMA_VERSION, Record, Segment, SegmentKind, Verdict
 
@@ -123,9 +123,8 @@ def read_file(path: Path) -> Decisions:
     try:
         return Decisions.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
+        field, message = first_fault(error)
+        message = message.removeprefix("Value error, ")
         raise UserError(f"{path} is not a file of decisions: {field + ': ' if field else ''}{message}") from None
 
 

@@ -75,7 +75,8 @@ class TextScanner:
         self._rolling = False  # words that go along with the picture
         self._schedule = ReadingSchedule(settings.interval)
         self._waiting: deque[tuple[Due | float, Future[list[FoundLine]] | None]] = deque()
-        self._finder = ThreadPoolExecutor(1) if isinstance(reader, LineReader) else None
+        self._lines = reader if isinstance(reader, LineReader) else None  # what finds lines apart from reading them
+        self._finder = ThreadPoolExecutor(1)
         self._sum: np.ndarray[Any, Any] | None = None
         self._summed = 0
         self._size = (0, 0)
@@ -91,8 +92,7 @@ class TextScanner:
         The boxes are what is painted out: `margin` is part of them.
         """
         self._follow(self._schedule.finish(), last=True)
-        if self._finder is not None:
-            self._finder.shutdown()
+        self._finder.shutdown()
         tracks = [self._finished(track) for track in follow(self.readings, self.settings.min_score, end)]
         tracks += self._watermarks(tracks, end)
         margin = self.settings.margin
@@ -116,9 +116,9 @@ class TextScanner:
 
     def _found_ahead(self, due: Due) -> "Future[list[FoundLine]] | None":
         """Where the lines of a whole frame are, being worked out by another thread."""
-        if self._finder is None or not isinstance(self.reader, LineReader) or not self._is_whole(due.part):
+        if self._lines is None or not self._is_whole(due.part):
             return None
-        return self._finder.submit(self.reader.lines, due.image, self._side(due.detail))
+        return self._finder.submit(self._lines.lines, due.image, self._side(due.detail))
 
     def _is_whole(self, part: Box | None) -> bool:
         return part is None or _covered((0, 0, *self._size), part) >= _PART
@@ -176,9 +176,9 @@ class TextScanner:
                 if _covered(text.box, part) > 0:  # half a line reads as another one
                     part = around([part, text.box])
             box = part
-        if found is not None and isinstance(self.reader, LineReader):
+        if found is not None and self._lines is not None:
             lines = [line for line in found.result() if is_line(line.box, height)]
-            seen = self.reader.words(page.image, lines, still)
+            seen = self._lines.words(page.image, lines, still)
         else:
             seen = self._read_part(page.image, box, still, self._side(detail))
         texts = [text for text in seen if is_text(text, height)]

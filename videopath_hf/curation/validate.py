@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from videopath_hf.curation.transcript import Transcript
-from videopath_hf.errors import UserError
+from videopath_hf.errors import UserError, first_fault
 from videopath_hf.files import file_sha256, read_json, resolve_inside
 from videopath_hf.records import SCHEMA_VERSION, ClipRecord, Record, Reject, Segment
 from videopath_hf.video.probe import VideoError, probe
@@ -65,9 +65,8 @@ def _records(out: Path, name: str, cls: type[RecordT], findings: list[Finding], 
         try:
             record = cls.model_validate_json(line)
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"])) or "line"
-            problem = f"is no {cls.__name__}: {field}: {first['msg']}"
+            field, message = first_fault(error)
+            problem = f"is no {cls.__name__}: {field or 'line'}: {message}"
             findings.append(Finding(file=name, where=f"line {number}", problem=problem))
             continue
         if getattr(record, "schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:

@@ -8,8 +8,8 @@ from datasets.info import DatasetInfosDict
 from datasets.splits import SplitDict, SplitInfo
 from huggingface_hub import DatasetCardData
 
+from videopath_hf.data.publish_survey import Part
 from videopath_hf.data.shards import features_of
-from videopath_hf.data.survey import Part
 from videopath_hf.data.table import COLUMNS
 
 COLUMN_NAMES = [name for name in COLUMNS if name != "messages"]

@@ -1,15 +1,10 @@
 """What a dataset holds, counted record by record in memory that hardly grows: what its card states."""
 
-import hashlib
 from collections import Counter
 from typing import get_args
 
+from videopath_hf.data.scratch import Seen
 from videopath_hf.records import InstructionRecord, Split
-
-
-def short_hash(text: str) -> int:
-    """64 bits of a text: enough to tell a million ids apart, and small."""
-    return int.from_bytes(hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), "big")
 
 
 class Census:
@@ -29,7 +24,7 @@ class Census:
         self.licences: Counter[str] = Counter()
         self.sources: Counter[str] = Counter()
         self.writers: Counter[tuple[str, str]] = Counter()
-        self._seen: set[int] = set()
+        self._seen = Seen()
 
     def add(self, record: InstructionRecord) -> None:
         """Count one record."""
@@ -57,7 +52,4 @@ class Census:
         return [*rows, ("(none named)", rest[0], rest[1])] if any(rest) else rows
 
     def _first(self, *names: str) -> bool:
-        key = short_hash("\0".join(names))
-        new = key not in self._seen
-        self._seen.add(key)
-        return new
+        return self._seen.add("\0".join(names))

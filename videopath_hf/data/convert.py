@@ -11,11 +11,12 @@ from pydantic import BaseModel
 from videopath_hf import __version__
 from videopath_hf.data.card import write_card
 from videopath_hf.data.folder import INSTRUCTIONS, MEDIA_FOLDERS
-from videopath_hf.data.formats.base import EntryError, Format, with_paths
+from videopath_hf.data.formats.base import EntryError, Format
 from videopath_hf.data.formats.entries import SUFFIXES, write_entries
 from videopath_hf.data.formats.registry import format_named
+from videopath_hf.data.messages import with_paths
 from videopath_hf.data.scratch import scratch_database
-from videopath_hf.data.sources import Source, check_rejects, reason_kind
+from videopath_hf.data.sources import Source, check_rejects, commonest, reason_kind
 from videopath_hf.data.stores import bring
 from videopath_hf.errors import UserError
 from videopath_hf.files import atomic_path, content_hash, iter_records, read_json, write_json, write_records
@@ -227,8 +228,7 @@ def _bring(source: Source, out: Path, record: InstructionRecord, medium: Media, 
 
 
 def _reasons(tally: _Tally) -> str:
-    shown = "; ".join(f"{count}: {reason}" for reason, count in tally.reasons.most_common(3))
-    return f"rejected: {shown}" if shown else "it is empty"
+    return f"rejected: {commonest(tally.reasons)}" if tally.reasons else "it is empty"
 
 
 def _notes(tally: _Tally) -> list[str]:

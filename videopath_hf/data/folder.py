@@ -65,9 +65,7 @@ def read_instructions(root: str | Path, kinds: Sequence[str], split: str) -> lis
         UserError: no such folder, an unknown kind or split, a malformed record, an id that stands twice, messages
             that do not fit the media, media that are missing, empty or outside of the folder.
     """
-    for name, values, known in (("kind", kinds, get_args(InstructionKind)), ("split", [split], get_args(Split))):
-        if wrong := [value for value in values if value not in known]:
-            raise UserError(f"unknown {name} {wrong[0]!r} of records; known: {', '.join(known)}")
+    check_choice(kinds, split)
     path = Path(root) / INSTRUCTIONS
     if not path.is_file():
         raise UserError(
@@ -80,6 +78,13 @@ def read_instructions(root: str | Path, kinds: Sequence[str], split: str) -> lis
         check_messages(path, record)
     check_media(root, chosen)
     return chosen
+
+
+def check_choice(kinds: Sequence[str], split: str) -> None:
+    """Raise `UserError` for a kind or a split that no record has."""
+    for name, values, known in (("kind", kinds, get_args(InstructionKind)), ("split", [split], get_args(Split))):
+        if wrong := [value for value in values if value not in known]:
+            raise UserError(f"unknown {name} {wrong[0]!r} of records; known: {', '.join(known)}")
 
 
 def _check_ids(path: Path, records: Sequence[InstructionRecord]) -> None:

@@ -3,12 +3,11 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from videopath_hf.data.folder import INSTRUCTIONS, read_instructions
+from videopath_hf.data.folder import INSTRUCTIONS, check_choice, read_instructions
 from videopath_hf.data.media import media_paths
 from videopath_hf.errors import UserError
-from videopath_hf.records import InstructionKind, Split
 
 _KINDS = {"video": ("clip", "video"), "image": ("caption", "image")}
 
@@ -37,9 +36,7 @@ def load_instruct(
     Raises:
         UserError: an unknown kind or split, no such folder or repository, a dataset without the columns of ours.
     """
-    for name, values, known in (("kind", kinds, get_args(InstructionKind)), ("split", [split], get_args(Split))):
-        if wrong := [value for value in values if value not in known]:
-            raise UserError(f"unknown {name} {wrong[0]!r} of records; known: {', '.join(known)}")
+    check_choice(kinds, split)
     if (Path(source) / INSTRUCTIONS).is_file():
         return _some(_from_folder(Path(source), split, kinds), source, split, kinds)
     return _some(_from_published(str(source), split, kinds, revision), source, split, kinds)

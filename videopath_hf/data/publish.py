@@ -14,7 +14,7 @@ from videopath_hf.data.croissant import croissant
 from videopath_hf.data.hub import HubRepo
 from videopath_hf.data.publish_layouts import FolderLayout, Layout, ParquetLayout
 from videopath_hf.data.publish_settings import PublishSettings, PublishSummary
-from videopath_hf.data.survey import Survey, survey_dataset
+from videopath_hf.data.publish_survey import Survey, survey_dataset
 from videopath_hf.errors import UserError
 from videopath_hf.files import read_json
 from videopath_hf.progress import note

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from videopath_hf.data.folder import MEDIA_FOLDERS
 from videopath_hf.data.hub import HubRepo
+from videopath_hf.data.messages import with_paths
 from videopath_hf.data.publish_settings import PublishSettings
-from videopath_hf.data.survey import Part, Survey
+from videopath_hf.data.publish_survey import Part, Survey
 from videopath_hf.files import file_sha256, resolve_inside
 from videopath_hf.progress import track
 from videopath_hf.records import InstructionRecord
@@ -207,13 +208,4 @@ def published(record: InstructionRecord, deep: bool = False) -> InstructionRecor
     if deep:
         name = f"{sha256(name.encode()).hexdigest()[:2]}/{name}"
     path = folder + name
-    if path == media.path:
-        return record
-    messages = [{**message, "content": _with_path(message.get("content"), path)} for message in record.messages]
-    return record.model_copy(update={"media": [media.model_copy(update={"path": path})], "messages": messages})
-
-
-def _with_path(content: object, path: str) -> object:
-    if not isinstance(content, list):
-        return content
-    return [{**block, "path": path} if block.get("type") in ("video", "image") else block for block in content]
+    return record if path == media.path else with_paths(record, lambda _: path)

@@ -11,7 +11,7 @@ from videopath_hf.data.folder import INSTRUCTIONS
 from videopath_hf.data.formats.base import EntryError, Format, Origin
 from videopath_hf.data.formats.entries import SUFFIXES, count_entries, read_entries
 from videopath_hf.data.formats.registry import FORMATS, format_named, recognise
-from videopath_hf.data.scratch import scratch_database
+from videopath_hf.data.scratch import Seen
 from videopath_hf.data.stores import MediaStores
 from videopath_hf.errors import UserError
 from videopath_hf.files import content_hash, file_sha256
@@ -36,17 +36,6 @@ class ReadOptions(NamedTuple):
 
 ANYTHING = ReadOptions()
 """Records as they are."""
-
-
-class SeenIds:
-    """Which ids came already; memory does not grow with their number."""
-
-    def __init__(self) -> None:
-        self._base = scratch_database("ids (id TEXT PRIMARY KEY) WITHOUT ROWID")
-
-    def add(self, name: str) -> bool:
-        """Note an id; whether it is new."""
-        return self._base.execute("INSERT OR IGNORE INTO ids VALUES (?)", (name,)).rowcount == 1
 
 
 class RecordFile:
@@ -100,7 +89,7 @@ class RecordFile:
         Args:
             chosen (`Iterator[int]`, *optional*): numbers, ascending from 0, of the only entries that are read.
         """
-        form, seen = self.form(), SeenIds()
+        form, seen = self.form(), Seen()
         wanted = None if chosen is None else next(chosen, -1)
         with self.open() as stream:
             for number, entry in enumerate(read_entries(stream, self.name)):
@@ -113,7 +102,7 @@ class RecordFile:
                 yield self._record(form, number, entry.where, entry.value, entry.fault, seen)
 
     def _record(
-        self, form: Format, number: int, where: str, value: object, fault: str | None, seen: SeenIds
+        self, form: Format, number: int, where: str, value: object, fault: str | None, seen: Seen
     ) -> InstructionRecord | RecordReject:
         name = value.get("id") if isinstance(value, dict) else None
         try:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from videopath_hf.data.formats.base import EntryError, inside, with_paths
+from videopath_hf.data.formats.base import EntryError, inside
 from videopath_hf.data.formats.mixture import MixtureEntry, Strategy, parse_strategy, read_mixture
+from videopath_hf.data.messages import with_paths
 from videopath_hf.data.reading import ANYTHING, ReadOptions, RecordFile, record_files
 from videopath_hf.data.stores import MediaStores
 from videopath_hf.errors import TooManyRejectsError, UserError
@@ -139,11 +140,15 @@ def reason_kind(reason: str) -> str:
     return re.sub(r"\d+", "N", re.sub(r"'[^']*'", "'...'", reason.split(":")[0]))
 
 
+def commonest(reasons: Counter[str]) -> str:
+    """The three commonest reasons with their counts, in words."""
+    return "; ".join(f"{count}: {reason}" for reason, count in reasons.most_common(3))
+
+
 def check_rejects(rejected: int, total: int, limit: float, reasons: Counter[str], where: str) -> None:
     """Raise `TooManyRejectsError` where more than the share `limit` of all entries was rejected, or all of them."""
     if not rejected or (rejected <= limit * total and rejected < total):
         return
-    shown = "; ".join(f"{count}: {reason}" for reason, count in reasons.most_common(3))
     raise TooManyRejectsError(
-        f"{rejected} of {total} entries make no record, {limit:.1%} of them may ({shown}); {where}"
+        f"{rejected} of {total} entries make no record, {limit:.1%} of them may ({commonest(reasons)}); {where}"
     )

@@ -1,6 +1,6 @@
 """Records as rows of a table: the columns that users of `datasets` see."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, Features, Json, List, Value
 
+from videopath_hf.data.batches import batches
 from videopath_hf.records import InstructionRecord
 
 COLUMNS: dict[str, Any] = {
@@ -48,20 +49,9 @@ def write_metadata(path: Path, records: Iterable[tuple[str, InstructionRecord]])
     """
     features = Features({"file_name": Value("string"), **COLUMNS})
     with pq.ParquetWriter(path, features.arrow_schema) as writer:
-        for batch in _batches(records):
+        for batch in batches(records, _ROWS):
             rows = [{"file_name": str(PurePosixPath(name)), **row(record)} for name, record in batch]
             writer.write_table(_as_table(rows, features), row_group_size=_ROWS)
-
-
-def _batches(records: Iterable[tuple[str, InstructionRecord]]) -> Iterator[list[tuple[str, InstructionRecord]]]:
-    batch = []
-    for item in records:
-        batch.append(item)
-        if len(batch) == _ROWS:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _as_table(rows: Sequence[dict[str, Any]], features: Features) -> pa.Table:

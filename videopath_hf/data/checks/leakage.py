@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from pydantic import BaseModel
 
 from videopath_hf.curation.settings import QualitySettings
-from videopath_hf.data.checks.media import MediaLooker, batches
+from videopath_hf.data.batches import batches
+from videopath_hf.data.checks.media import MediaLooker
 from videopath_hf.data.checks.survey import Survey, Use
 from videopath_hf.data.sources import Source
 from videopath_hf.progress import note, track

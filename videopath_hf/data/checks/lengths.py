@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from videopath_hf.data.checks.media import Look
+from videopath_hf.data.messages import message_text
 from videopath_hf.errors import UserError
 from videopath_hf.records import InstructionRecord
 
@@ -31,7 +32,7 @@ class WordRuler:
 
     def text(self, record: InstructionRecord) -> int:
         """Words of all messages."""
-        return sum(len(_plain(message["content"]).split()) for message in record.messages)
+        return sum(len(message_text(message["content"]).split()) for message in record.messages)
 
     def medium(self, kind: str, look: Look) -> int:
         """Nothing."""
@@ -49,7 +50,7 @@ class TokenRuler:
 
     def text(self, record: InstructionRecord) -> int:
         """Tokens of all messages, without those of a chat template."""
-        words = [_plain(message["content"]) for message in record.messages]
+        words = [message_text(message["content"]) for message in record.messages]
         return sum(len(ids) for ids in self.tokenizer(words, add_special_tokens=False)["input_ids"])
 
     def medium(self, kind: str, look: Look) -> int:
@@ -107,7 +108,3 @@ def load_ruler(name: str | None, num_frames: int) -> Ruler:
     except (OSError, ValueError, KeyError, TypeError) as error:
         why = " ".join(str(error).split())[:200]
         raise UserError(f"--tokenizer {name} gives no tokenizer or processor: {why}") from None
-
-
-def _plain(content: Any) -> str:
-    return content if isinstance(content, str) else "".join(block.get("text", "") for block in content)

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -142,15 +142,3 @@ def _hashes(found: Found, kind: str) -> list[str]:
             return [value for picture in pictures if (value := frame_hash(picture)) is not None]
     except UserError:
         return []  # its first frame can be read and a later one cannot: nothing to compare
-
-
-def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Items in lists of `size`, the last one shorter."""
-    batch: list[Any] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -14,7 +14,7 @@ from videopath_hf.data.checks.media import MediaLooker
 from videopath_hf.data.checks.report import write_report
 from videopath_hf.data.checks.survey import Survey
 from videopath_hf.data.convert import REJECTS
-from videopath_hf.data.sources import Source
+from videopath_hf.data.sources import Source, commonest
 from videopath_hf.errors import TooManyRejectsError, UserError
 from videopath_hf.files import atomic_path, write_json, write_records
 from videopath_hf.runs import claim_output
@@ -114,10 +114,8 @@ def check_data(sources: Sequence[Source], out: Path, settings: CheckSettings) ->
             rejects, problems = (_writer(stack, out / name) for name in (REJECTS, PROBLEMS))
             survey.run(sources, looker, rejects, problems)
         if not survey.records:
-            reasons = "; ".join(f"{count}: {reason}" for reason, count in survey.reasons.most_common(3))
-            raise UserError(
-                f"{', '.join(str(s.path) for s in sources)}: no record to check ({reasons or 'all empty'})"
-            )
+            reasons = commonest(survey.reasons) or "all empty"
+            raise UserError(f"{', '.join(str(s.path) for s in sources)}: no record to check ({reasons})")
         leakage = find_leakage(survey, sources, looker, settings.leak_media)
         write_records(out / LEAKAGE, leakage.leaks)
         result = _result(sources, survey, leakage, ruler, settings, out)

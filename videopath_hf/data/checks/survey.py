@@ -5,8 +5,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import IO, Any, NamedTuple, get_args
 
+from videopath_hf.data.batches import batches
 from videopath_hf.data.checks.lengths import Ruler
-from videopath_hf.data.checks.media import Look, MediaLooker, batches
+from videopath_hf.data.checks.media import Look, MediaLooker
 from videopath_hf.data.scratch import scratch_database
 from videopath_hf.data.sources import Source, reason_kind
 from videopath_hf.data.stores import MediaStores

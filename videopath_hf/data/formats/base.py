@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from videopath_hf.data.messages import message_text
 from videopath_hf.instructions.answers import parse_answer
 from videopath_hf.records import InstructionKind, InstructionRecord, Media, Split
 
@@ -90,6 +91,12 @@ def text_of(entry: Mapping[str, Any], name: str, default: str | None = None) -> 
     return str(value)
 
 
+def entry_id(entry: Mapping[str, Any], origin: Origin) -> str:
+    """The id of an entry, or one made of where it stands."""
+    given = entry.get("id")
+    return f"{origin.source}_{origin.number:07d}" if given in (None, "") else str(given)
+
+
 def source_video(name: str) -> str:
     """The video that a medium is from, by its file's name without ending."""
     match = _STILL.fullmatch(name)
@@ -119,7 +126,7 @@ def make_record(
         EntryError: an answer is empty.
     """
     question, answer = (_words(messages, role) for role in ("user", "assistant"))
-    if any(not _text(message).strip() for message in messages if message["role"] == "assistant"):
+    if any(not message_text(item["content"]).strip() for item in messages if item["role"] == "assistant"):
         raise EntryError("the answer is empty")
     parsed = parse_answer(answer)
     stem = posixpath.splitext(posixpath.basename(media[0].path))[0] if media else name
@@ -149,35 +156,12 @@ def _kind(media: Sequence[Media], question: str, diagnosis: str | None) -> Instr
 
 
 def _words(messages: Sequence[Mapping[str, Any]], role: str) -> str:
-    return next((_text(message).strip() for message in messages if message["role"] == role), "")
-
-
-def _text(message: Mapping[str, Any]) -> str:
-    content = message["content"]
-    return content if isinstance(content, str) else "".join(block.get("text", "") for block in content)
+    return next((message_text(message["content"]).strip() for message in messages if message["role"] == role), "")
 
 
 def rest(entry: Mapping[str, Any], known: Sequence[str]) -> dict[str, Any]:
     """What an entry says beside the fields that are known."""
     return {name: value for name, value in entry.items() if name not in known}
-
-
-def with_paths(record: InstructionRecord, place: Callable[[Media], str]) -> InstructionRecord:
-    """A record whose media lie elsewhere, in `media` and in its messages alike."""
-    moved: dict[tuple[Any, Any], str] = {(item.type, item.path): place(item) for item in record.media}
-
-    def block(item: Any) -> Any:
-        path = moved.get((item.get("type"), item.get("path", ""))) if isinstance(item, dict) else None
-        return item if path is None else {**item, "path": path}
-
-    messages = [
-        message
-        if isinstance(message["content"], str)
-        else {**message, "content": [block(item) for item in message["content"]]}
-        for message in record.messages
-    ]
-    media = [Media(type=item.type, path=moved[item.type, item.path]) for item in record.media]
-    return record.model_copy(update={"media": media, "messages": messages})
 
 
 def only_exchange(record: InstructionRecord, name: str) -> tuple[Media, str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 from videopath_hf.data.formats.base import (
     Format,
     Origin,
+    entry_id,
     inside,
     make_record,
     medium,
@@ -33,12 +34,10 @@ def _pair(entry: Mapping[str, Any], origin: Origin, place: str, words: str, *bes
     known = ("id", "split", place, words)
     path = inside(text_of(entry, place))
     media = [medium(origin.pick([path, *(f"{folder}/{path}" for folder in beside)]))]
-    given = entry.get("id")
-    name = f"{origin.source}_{origin.number:07d}" if given in (None, "") else str(given)
     messages = simple_messages(media, "", text_of(entry, words))
     split = _SPLITS.get(str(entry.get("split")).lower(), origin.split)
     values = {"split": split, "kind": "caption", "extra": rest(entry, known)}
-    return make_record(origin, name, media, messages, **values)
+    return make_record(origin, entry_id(entry, origin), media, messages, **values)
 
 
 def _plain_to_record(entry: Mapping[str, Any], origin: Origin) -> InstructionRecord:

@@ -15,11 +15,13 @@ from videopath_hf.data.formats.base import (
     EntryError,
     Format,
     Origin,
+    entry_id,
     inside,
     make_record,
     medium,
     rest,
 )
+from videopath_hf.errors import first_fault
 from videopath_hf.records import UNKNOWN_LICENCE, InstructionRecord, Media
 
 PLACEHOLDER = "<image>"
@@ -33,8 +35,7 @@ def to_record(entry: Mapping[str, Any], origin: Origin) -> InstructionRecord:
     """A record of a LLaVA entry."""
     media = _media(entry)
     messages = _messages(entry, media)
-    given = entry.get("id")
-    name = f"{origin.source}_{origin.number:07d}" if given in (None, "") else str(given)
+    name = entry_id(entry, origin)
     own = entry.get("videopath") or {}
     if not isinstance(own, dict) or _BESIDE & own.keys():
         raise EntryError("field 'videopath' is not one that this package wrote")
@@ -43,8 +44,8 @@ def to_record(entry: Mapping[str, Any], origin: Origin) -> InstructionRecord:
     try:
         return make_record(origin, name, media, messages, extra=rest(entry, _KNOWN), **own)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise EntryError(f"videopath.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        field, message = first_fault(error)
+        raise EntryError(f"videopath.{field}: {message}") from None
 
 
 def from_record(record: InstructionRecord) -> dict[str, Any]:

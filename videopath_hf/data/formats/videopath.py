@@ -7,8 +7,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from videopath_hf.data.folder import INSTRUCTIONS, check_messages
-from videopath_hf.data.formats.base import EntryError, Format, Origin, inside, with_paths
-from videopath_hf.errors import UserError
+from videopath_hf.data.formats.base import EntryError, Format, Origin, inside
+from videopath_hf.data.messages import with_paths
+from videopath_hf.errors import UserError, first_fault
 from videopath_hf.records import UNKNOWN_LICENCE, InstructionRecord
 
 
@@ -18,8 +19,8 @@ def to_record(entry: Mapping[str, Any], origin: Origin) -> InstructionRecord:
         record = InstructionRecord.model_validate(entry)
         check_messages(Path(INSTRUCTIONS), record)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise EntryError(f"field {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        field, message = first_fault(error)
+        raise EntryError(f"field {field}: {message}") from None
     except (AttributeError, TypeError):
         raise EntryError("field messages: its content is neither text nor a list of blocks") from None
     except UserError as error:

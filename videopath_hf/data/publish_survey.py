@@ -7,9 +7,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import get_args
 
-from videopath_hf.data.census import Census, short_hash
+from videopath_hf.data.census import Census
 from videopath_hf.data.folder import INSTRUCTIONS, MEDIA_FOLDERS, check_messages
 from videopath_hf.data.licences import read_licence
+from videopath_hf.data.scratch import Seen
 from videopath_hf.errors import UserError
 from videopath_hf.files import iter_records, resolve_inside
 from videopath_hf.progress import track
@@ -114,18 +115,16 @@ class _Layout:
     def __init__(self, survey: Survey, shard_bytes: int, salt: str) -> None:
         self.survey, self.shard_bytes, self.salt = survey, shard_bytes, salt
         self.parts: dict[tuple[str, Split], _OpenPart] = {}
-        self.ids: set[int] = set()
+        self.ids = Seen()
         self.absent = _Named()
         self.shown = _Named()
         self.refused: dict[str, _Named] = {}
         self._verdicts: dict[str, tuple[str, str]] = {}
 
     def add(self, offset: int, record: InstructionRecord) -> None:
-        key = short_hash(record.id)
-        if key in self.ids:
+        if not self.ids.add(record.id):
             path = self.survey.root / INSTRUCTIONS
             raise UserError(f"{path}: record id {record.id!r} stands there twice; ids must be unique")
-        self.ids.add(key)
         if len(record.media) != 1:
             self.shown.add(f"{record.id} ({len(record.media)})")
             return
@@ -190,7 +189,7 @@ class _OpenPart:
         self.part, self.shard_bytes, self.salt = part, shard_bytes, salt
         self._digest = sha256()
         self._last: str | None = None
-        self._media: set[int] = set()
+        self._media = Seen()
 
     def append(self, offset: int, record: InstructionRecord, size: int, changed: int) -> None:
         """Add a record whose medium has this size and time of change."""
@@ -208,13 +207,13 @@ class _OpenPart:
         part.offsets.append(offset)
         part.bytes += size
         part.largest = max(part.largest, size)
-        self._media.add(short_hash(medium))
+        self._media.add(medium)
 
     def closed(self) -> Part:
         """The part, with its last shard's key."""
         if self.part.shards:
             self.part.shards[-1].key = self._digest.hexdigest()
-        self.part.files = len(self._media)
+        self.part.files = self._media.count
         return self.part
 
 

@@ -21,6 +21,7 @@ from tests.hub.server import READER, WRITER
 from tests.hub.store import Entry
 from videopath_hf.data.publish import check_publishable, publish_dataset
 from videopath_hf.data.publish_settings import PublishSettings, PublishSummary
+from videopath_hf.data.publish_survey import survey_dataset
 from videopath_hf.errors import UserError
 
 SMALL = 0.01
@@ -167,6 +168,17 @@ def test_faults_lose_nothing_and_publish_nothing_twice(hub: HubServer, data: Pat
     if fault.kind != "cut_after":
         assert len(hub.uploads) == len(set(hub.uploads)) == summary.files
     assert not list((data / ".publish").glob("tmp*"))
+
+
+def test_a_shard_ends_after_so_many_rows_however_small_they_are(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = survey_dataset(data, ("video",), None, 10**9)
+    assert all(len(part.shards) == 1 for part in whole.parts)
+    monkeypatch.setattr("videopath_hf.data.publish_survey._SHARD_ROWS", 2)
+    parted = survey_dataset(data, ("video",), None, 10**9)
+    for part in parted.parts:
+        rows = [shard.rows for shard in part.shards]
+        assert max(rows) <= 2 and sum(rows) == len(part.offsets)
+    assert any(len(part.shards) > 1 for part in parted.parts)
 
 
 def test_killed_between_shards_and_run_again_nothing_is_sent_twice(hub: HubServer, data: Path, tmp_path: Path) -> None:

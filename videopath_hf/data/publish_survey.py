@@ -16,6 +16,8 @@ from videopath_hf.files import iter_records, resolve_inside
 from videopath_hf.progress import track
 from videopath_hf.records import InstructionRecord, Split
 
+_SHARD_ROWS = 10_000  # a parquet file keeps what describes its row groups in memory until it is closed
+
 
 @dataclass
 class Shard:
@@ -195,7 +197,10 @@ class _OpenPart:
         """Add a record whose medium has this size and time of change."""
         part, medium = self.part, record.media[0].path
         again = medium == self._last
-        if not part.shards or (not again and part.shards[-1].bytes + size > self.shard_bytes):
+        full = part.shards and (
+            part.shards[-1].rows == _SHARD_ROWS or (not again and part.shards[-1].bytes + size > self.shard_bytes)
+        )
+        if not part.shards or full:
             self.closed()
             part.shards.append(Shard(len(part.offsets)))
             self._digest = sha256(self.salt.encode())

@@ -32,7 +32,7 @@ COLUMNS: dict[str, Any] = {
 }
 """All columns beside the medium itself."""
 
-_ROWS = 100
+_ROWS = 1000  # of a row group; a file keeps what describes its groups in memory until it is closed
 
 
 def row(record: InstructionRecord) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from videopath_hf.errors import MissingExtraError, UserError
 from videopath_hf.files import write_json
+from videopath_hf.imports import import_quietly
 from videopath_hf.settings import Settings, load_settings
 
 
@@ -52,7 +53,7 @@ def main(path: str, overrides: list[str]) -> None:
     """Make the composites, train, measure, export."""
     recipe = load_settings(DetectorRecipe, Path(path), overrides)
     try:
-        from ultralytics import YOLO
+        yolo = import_quietly("ultralytics.models").YOLO
     except ImportError:
         raise MissingExtraError("ultralytics", "yolo", "training a detector (ultralytics is AGPL-3.0)") from None
     seen, unseen = split_cases(find_images(recipe.slides), recipe.unseen_share)
@@ -73,7 +74,7 @@ def main(path: str, overrides: list[str]) -> None:
         encoding="utf-8",
     )
     start = time.monotonic()
-    model = YOLO(recipe.weights)
+    model = yolo(recipe.weights)
     model.train(
         data=str(data / "data.yaml"),
         epochs=recipe.epochs,
@@ -92,7 +93,7 @@ def main(path: str, overrides: list[str]) -> None:
         warmup_epochs=1.0,
     )
     minutes = (time.monotonic() - start) / 60
-    best = YOLO(recipe.out / "run" / "weights" / "best.pt")
+    best = yolo(recipe.out / "run" / "weights" / "best.pt")
     figures = best.val(data=str(data / "data.yaml"), imgsz=recipe.side, device=recipe.device, workers=0, plots=False)
     shutil.copyfile(recipe.out / "run" / "weights" / "best.pt", recipe.out / "weights.pt")
     exported = best.export(format="onnx", imgsz=(recipe.side * 9 // 16 // 32 * 32 + 32, recipe.side))

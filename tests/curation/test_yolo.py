@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from tests.curation.conftest import HEIGHT, WIDTH, stained
 from videopath_hf.curation.boxes import overlap
@@ -89,13 +88,6 @@ def test_a_real_checkpoint_finds_the_presenter_and_nobody_on_the_slide(shared: P
     assert overlap(model.find(inset.image, 640)[0].box, (1081, 477, 1258, 702)) >= 0.6
     (slide,) = iter_frames(lecture, 1.0, 40.0, 40.5)
     assert all(hit.score < 0.55 for hit in model.find(slide.image, 640))
-
-
-@needs_ultralytics
-@pytest.mark.needs_shared
-def test_ultralytics_does_not_change_how_the_process_opens_pictures(shared: Path) -> None:
-    CheckpointYolo(shared / "models" / "yolo11n_from_int8.pt", "person")
-    assert Image.open.__module__ == "PIL.Image"  # its own would install a package for a picture that is none
 
 
 @needs_ultralytics

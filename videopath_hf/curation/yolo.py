@@ -6,7 +6,6 @@ when it is opened, which is why it must be trusted by name.
 """
 
 import ast
-import os
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +21,7 @@ from videopath_hf.curation.settings import CurateSettings, PersonSettings, Tissu
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.errors import MissingExtraError, UserError
 from videopath_hf.files import file_sha256
+from videopath_hf.imports import import_quietly
 from videopath_hf.records import Box
 
 _LEAST = 0.25  # score below which a hit is left out
@@ -93,7 +93,7 @@ class CheckpointYolo:
         if find_spec("ultralytics") is None:
             raise MissingExtraError("ultralytics", "yolo", f"running {path.name} (ultralytics is AGPL-3.0)")
         try:
-            self._model = _ultralytics_yolo()(str(path), task="detect")
+            self._model = import_quietly("ultralytics.models").YOLO(str(path), task="detect")
             names = dict(self._model.names)
         except Exception as error:  # whatever a damaged pickle raises
             raise UserError(f"{path} is no YOLO checkpoint: {' '.join(str(error).split())[:200]}") from None
@@ -142,20 +142,6 @@ def check_detectors(settings: CurateSettings) -> list[str]:
         tissue_detector(settings.tissue),
     ]
     return [detector.name for detector in chosen if detector is not None]
-
-
-def _ultralytics_yolo() -> Any:
-    """The class YOLO, imported without what its package does to the process: it replaces `PIL.Image.open` by one that
-    installs a package when a picture cannot be read."""
-    from PIL import Image
-
-    os.environ["YOLO_AUTOINSTALL"] = "false"
-    opened = Image.open
-    try:
-        from ultralytics import YOLO
-    finally:
-        Image.open = opened
-    return YOLO
 
 
 @cache

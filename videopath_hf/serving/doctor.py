@@ -1,6 +1,5 @@
 """What this machine has: every backend is tried, not only looked up."""
 
-import importlib
 import os
 import platform
 import shutil
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel
+
+from videopath_hf.imports import import_quietly
 
 
 class Check(BaseModel):
@@ -74,7 +75,7 @@ def _import(module: str, distribution: str, extra: str | None, purpose: str) -> 
         state: Literal["missing", "failed"] = "missing" if extra else "failed"
         return Check(name=distribution, state=state, detail=f"not installed; needed for {purpose}", fix=install)
     try:
-        importlib.import_module(module)
+        import_quietly(module)
     except Exception as error:  # a broken native library can raise anything; the point is to report it
         return Check(name=distribution, state="failed", detail=f"{found} does not import: {error}", fix=install)
     return Check(name=distribution, state="ok", detail=found)

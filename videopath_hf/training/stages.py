@@ -15,6 +15,7 @@ from videopath_hf.files import atomic_dir, content_hash, read_json, write_json
 from videopath_hf.progress import note
 from videopath_hf.records import InstructionRecord
 from videopath_hf.runs import Steps, claim_output
+from videopath_hf.training.extras import check_extras
 from videopath_hf.training.hashes import model_hash
 from videopath_hf.training.quiet import quiet_libraries
 from videopath_hf.training.ranks import is_main
@@ -75,6 +76,7 @@ def run_stage(recipe: Recipe) -> StageResult:
     """
     from videopath_hf.training.samples import choose_records, data_hash, media_root
 
+    check_extras(recipe)
     model, path, out = recipe.places()
     records = choose_records(recipe, path)
     data = media_root(recipe, path)
@@ -113,14 +115,13 @@ def _result(job: _Job, finished_before: bool) -> StageResult:
 
 
 def _train(job: _Job) -> None:
-    from videopath_hf.modeling.loading import load_model
     from videopath_hf.training import checkpoints
-    from videopath_hf.training.build import CHECKPOINTS, make_collator, make_config, make_trainer
+    from videopath_hf.training.build import CHECKPOINTS, make_collator, make_config, make_trainer, open_start
     from videopath_hf.training.visual import set_visual
 
     start = time.perf_counter()
     recipe, out = job.recipe, job.out
-    model, processor = load_model(job.model, dtype="float32")
+    model, processor = open_start(recipe, job.model)
     set_visual(model, processor, recipe.visual.model_dump(exclude_none=True))
     collator = make_collator(processor, recipe, job.data)
     config = make_config(recipe, out / CHECKPOINTS)

@@ -6,7 +6,21 @@ import sys
 import typer
 
 from videopath_hf import RESEARCH_NOTICE, __version__
-from videopath_hf.cli import ask, convert, curate, data, demo, doctor, evaluate, instruct, plan, push, segments, train
+from videopath_hf.cli import (
+    ask,
+    convert,
+    curate,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    instruct,
+    merge,
+    plan,
+    push,
+    segments,
+    train,
+)
 from videopath_hf.errors import DISK_TROUBLES, UserError
 
 app = typer.Typer(
@@ -25,8 +39,8 @@ app.command(name="instruct", epilog=instruct.EXAMPLE)(instruct.instruct)
 app.add_typer(data.app)
 app.add_typer(push.app)
 app.command(name="plan", epilog=plan.EXAMPLE)(plan.plan)
-app.command(name="train", epilog=train.TRAIN_EXAMPLE)(train.train)
-app.command(name="merge", epilog=train.MERGE_EXAMPLE)(train.merge)
+app.command(name="train", epilog=train.EXAMPLE)(train.train)
+app.command(name="merge", epilog=merge.EXAMPLE)(merge.merge)
 app.command(name="evaluate", epilog=evaluate.EXAMPLE)(evaluate.evaluate)
 app.command(name="convert", epilog=convert.EXAMPLE)(convert.convert)
 app.command(name="ask", epilog=ask.EXAMPLE)(ask.ask)

@@ -106,6 +106,19 @@ def test_a_run_that_gets_no_better_stops_and_leaves_the_weights_of_its_best_roun
     assert run_stage(chosen, Marks()).finished_before
 
 
+def test_of_rounds_as_good_as_each_other_the_last_is_kept_and_patience_counts_from_the_first() -> None:
+    from videopath_hf.training.evaluating import HeldOut, Round, best_round
+    from videopath_hf.training.recipe import EvaluationSettings
+
+    rounds = [Round(step=step, accuracy=accuracy, answers=[]) for step, accuracy in ((2, 0.0), (4, 0.5), (6, 0.5))]
+    best = best_round(rounds)
+    assert best is not None and best.step == 6
+    for patience, exhausted in ((1, True), (2, False)):
+        held_out = HeldOut.__new__(HeldOut)
+        held_out.rounds, held_out.settings = rounds, EvaluationSettings(every=2, patience=patience)
+        assert held_out.exhausted is exhausted
+
+
 def test_rounds_after_the_step_a_run_resumes_from_are_asked_again(
     recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:

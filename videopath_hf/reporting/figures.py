@@ -19,8 +19,15 @@ def loss_curves(curves: Mapping[str, Sequence[tuple[int, float]]]) -> str:
     return _svg(len(curves), (3 * len(curves), 2.6), draw)
 
 
-def line_panels(panels: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]], columns: int = 3) -> str:
-    """Draw a grid of panels of curves over optimizer steps; `panels` maps titles to named curves of (step, value)."""
+def line_panels(
+    panels: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]], tops: Mapping[str, float], columns: int = 3
+) -> str:
+    """Draw a grid of panels of curves over optimizer steps.
+
+    Args:
+        panels (`Mapping`): titles, and under each the named curves of (step, value).
+        tops (`Mapping[str, float]`): upper end of the vertical axis of panels that have a fixed one, by title.
+    """
     rows = -(-len(panels) // columns)
 
     def draw(axes: Any) -> None:
@@ -31,7 +38,7 @@ def line_panels(panels: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]],
                 marker = "o" if len(points) < 30 else None
                 values = ([step for step, _ in points], [value for _, value in points])
                 axis.plot(*values, linewidth=1.2, marker=marker, markersize=3, label=name)
-            axis.set(title=title, xlabel="step", ylim=(0, None))
+            axis.set(title=title, xlabel="step", ylim=(0, tops.get(title)))
             axis.locator_params(axis="x", nbins=5, integer=True)
             if len(curves) > 1:
                 axis.legend(frameon=False, fontsize=7)

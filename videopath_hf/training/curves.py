@@ -9,7 +9,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from videopath_hf.files import write_text
-from videopath_hf.training.evaluating import EVALUATIONS, Round, read_rounds
+from videopath_hf.training.evaluating import EVALUATIONS, Round, best_round, read_rounds
 from videopath_hf.training.metering import GRAD_NORM
 
 PAGE = "training.html"
@@ -25,6 +25,7 @@ _PANELS = {
     },
     "share of time waiting for data": {"data_wait": "waiting"},
 }
+_ACCURACY = "right diagnoses, held out"
 
 Points = list[tuple[int, float]]
 
@@ -46,7 +47,7 @@ def collect_curves(lines: Sequence[dict[str, Any]], rounds: Sequence[Round]) -> 
     named = {key.removeprefix(GRAD_NORM).replace("_", " "): _points(lines, key) for key in norms}
     panels["gradient norm"] = {"all": _points(lines, "grad_norm"), **named}
     if rounds:
-        panels["right diagnoses, held out"] = {"accuracy": [(found.step, found.accuracy) for found in rounds]}
+        panels[_ACCURACY] = {"accuracy": [(found.step, found.accuracy) for found in rounds]}
     return {title: curves for title, curves in panels.items() if any(curves.values())}
 
 
@@ -67,12 +68,12 @@ def write_page(out: Path, title: str) -> Path:
 
     lines, rounds = read_log(out / LOG), read_rounds(out / EVALUATIONS)
     curves = collect_curves(lines, rounds)
-    best = max(rounds, key=lambda found: found.accuracy, default=None)
+    best = best_round(rounds)
     shown = [] if best is None else [best] if best is rounds[-1] else [rounds[-1], best]
     body = render(
         "training.html",
         cards=_cards(lines, rounds),
-        curves=Markup(line_panels(curves)) if curves else "",
+        curves=Markup(line_panels(curves, {_ACCURACY: 1.05})) if curves else "",
         rounds=[
             {"name": "Best round" if found is best else "Last round", "round": found, "answers": found.answers}
             for found in shown
@@ -92,8 +93,7 @@ def _cards(lines: Sequence[dict[str, Any]], rounds: Sequence[Round]) -> list[dic
     waits = [line["data_wait"] for line in lines if "data_wait" in line]
     if waits:
         cards.append({"value": f"{sum(waits) / len(waits):.1%}", "label": "of the time waiting for data"})
-    if rounds:
-        best = max(rounds, key=lambda found: found.accuracy)
+    if (best := best_round(rounds)) is not None:
         label = f"right diagnoses of {len(best.answers)}, best round (step {best.step:,})"
         cards.append({"value": f"{best.accuracy:.0%}", "label": label})
     return cards

@@ -52,6 +52,11 @@ def read_rounds(path: Path, last_step: int | None = None) -> list[Round]:
     return [found for found in rounds if last_step is None or found.step <= last_step]
 
 
+def best_round(rounds: Sequence[Round]) -> Round | None:
+    """The round with the best score; of several the last, which had learnt most."""
+    return max(rounds, key=lambda found: (found.accuracy, found.step), default=None)
+
+
 def choose_held_out(recipe: Recipe, path: Path) -> list[InstructionRecord]:
     """The records that a recipe asks about while it trains.
 
@@ -105,7 +110,7 @@ def open_exam(recipe: Recipe, path: Path, examiner: Examiner | None) -> Exam | N
 def summarise(out: Path) -> dict[str, Any] | None:
     """What a finished run tells of its rounds; None where there were none."""
     rounds = read_rounds(out / EVALUATIONS)
-    best = max(rounds, key=lambda found: found.accuracy, default=None)
+    best = best_round(rounds)
     if best is None:
         return None
     last = {"last_step": rounds[-1].step, "last_accuracy": rounds[-1].accuracy}
@@ -120,7 +125,7 @@ class HeldOut(TrainerCallback):
     Args:
         examiner (`Examiner`), records (`Sequence[InstructionRecord]`), root (`Path`): who asks what about which files.
         path (`Path`): the JSONL file of rounds; those after `resumed_step` are taken out, since they come again.
-        keep (`Callable[[], None]`): called after a round that is better than all before it.
+        keep (`Callable[[], None]`): called after a round that none before it beats.
     """
 
     def __init__(
@@ -141,15 +146,16 @@ class HeldOut(TrainerCallback):
 
     @property
     def best(self) -> Round | None:
-        """The first of the rounds with the best score."""
-        return max(self.rounds, key=lambda found: found.accuracy, default=None)
+        """The best of the rounds so far."""
+        return best_round(self.rounds)
 
     @property
     def exhausted(self) -> bool:
         """Whether `patience` rounds have passed without a better score."""
         if self.settings.patience is None or self.best is None:
             return False
-        return len(self.rounds) - 1 - self.rounds.index(self.best) >= self.settings.patience
+        reached = next(index for index, found in enumerate(self.rounds) if found.accuracy == self.best.accuracy)
+        return len(self.rounds) - 1 - reached >= self.settings.patience
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Ask, if it is time."""
@@ -157,7 +163,7 @@ class HeldOut(TrainerCallback):
             return
         start = time.perf_counter()
         found = self._ask(state.global_step)
-        better = self.best is None or found.accuracy > self.best.accuracy
+        better = self.best is None or found.accuracy >= self.best.accuracy
         self.rounds.append(found)
         if better and self.keep is not None:
             self.keep()

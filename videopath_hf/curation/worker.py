@@ -7,6 +7,7 @@ The process is a fresh interpreter and not a fork or a `multiprocessing` child: 
 far it is, by which a hang is told from a long video. It is used for one lecture after the other.
 """
 
+import gc
 import os
 import signal
 import subprocess
@@ -253,6 +254,7 @@ def serve(file: int) -> None:
     threading.Thread(target=import_module, args=["scenedetect"], daemon=True).start()
     import videopath_hf.curation.blocks  # noqa: F401
 
+    gc.freeze()  # what is loaded now stays: the collector need not look through it again and again
     while True:
         job = jobs.get()
         if isinstance(job, Path):

@@ -130,6 +130,8 @@ class RapidOcrReader(LineReader):
         super().__init__(f"rapidocr {version('rapidocr')}, {engine_name(engine)}", side)
         # Two, because a call changes what an engine does: one finds lines while the other reads.
         self._finder, self._engine = rapidocr_engine(engine), rapidocr_engine(engine)
+        blank = np.zeros((48, 320, 3), dtype=np.uint8)
+        self.find(blank), self.recognise(blank, 0.0)  # networks are loaded when they are first used
 
     def find(self, image: Picture) -> list[FoundLine]:
         """Return where lines of text are in the picture as it is."""

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 from videopath_hf.curation.settings import Engine
 from videopath_hf.errors import MissingExtraError
+from videopath_hf.imports import import_quietly
 from videopath_hf.video.backends import cpus
 
 
@@ -36,11 +37,14 @@ def choose_engine(asked: Engine) -> Literal["openvino", "onnxruntime"]:
         if asked == "openvino":
             raise MissingExtraError("openvino", "curate", "engine=openvino")
         return "onnxruntime"
+    core = _core()
     if asked == "openvino":
         return asked
-    import openvino
+    return "openvino" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "onnxruntime"
 
-    return "openvino" if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "onnxruntime"
+
+def _core() -> Any:
+    return import_quietly("openvino").Core()
 
 
 def engine_name(asked: Engine) -> str:
@@ -73,11 +77,9 @@ class _OpenVino:
     """A network that OpenVINO runs."""
 
     def __init__(self, path: Path) -> None:
-        import openvino
-
         # Pinned, as they are by default, the threads of all networks would share the first core.
         wanted = {"INFERENCE_NUM_THREADS": inference_threads(), "ENABLE_CPU_PINNING": False}
-        self._model = openvino.Core().compile_model(str(path), "CPU", wanted)
+        self._model = _core().compile_model(str(path), "CPU", wanted)
 
     def run(self, outputs: Sequence[str], inputs: Mapping[str, Any]) -> Sequence[Any]:
         request = self._model.create_infer_request()

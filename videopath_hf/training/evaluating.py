@@ -69,12 +69,16 @@ def choose_held_out(recipe: Recipe, path: Path) -> list[InstructionRecord]:
     if settings is None:
         return []
     held_out = {"kinds": settings.kinds, "split": settings.split, "fraction": 1.0}
-    records = choose_records(recipe.model_copy(update={"data": recipe.data.model_copy(update=held_out)}), path)
+    asked = recipe.model_copy(update={"data": recipe.data.model_copy(update=held_out)})
+    try:
+        records = choose_records(asked, path)
+    except UserError as error:
+        raise UserError(f"evaluation, which evaluation=null leaves out: {error}") from None
     named = [record for record in records if record.diagnosis]
     if not named:
         raise UserError(
             f"evaluation: no record of kind {', '.join(settings.kinds)} in split {settings.split} of {path} names a "
-            "diagnosis, so no answer can be scored; leave evaluation out"
+            "diagnosis, so no answer can be scored; evaluation=null leaves it out"
         )
     return sorted(named, key=lambda record: hashlib.sha256(record.id.encode()).hexdigest())[: settings.samples]
 

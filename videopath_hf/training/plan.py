@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from videopath_hf.errors import UserError
+from videopath_hf.modeling.configuration_videopath_llava import VideoPathLlavaConfig
 from videopath_hf.modeling.packing_videopath_llava import Layout, num_image_tokens, num_tiles, num_video_tokens
 from videopath_hf.records import InstructionRecord
 from videopath_hf.training.gpus import find_gpu
@@ -28,6 +29,10 @@ _TEXT_TOKENS = {"caption": 60, "image": 250, "clip": 250, "video": 250}
 _GIB = 2**30
 _USABLE = 0.95
 """Share of a GPU's memory that an allocator can use before it is too fragmented."""
+
+
+_Count = tuple[int, float, float | None]
+"""Records of a kind, and what one has on average: tokens of text, and frames or None for as many as there may be."""
 
 
 class KindPlan(BaseModel):
@@ -106,23 +111,20 @@ def plan_stage(recipe: Recipe, options: PlanOptions = PlanOptions()) -> Plan:  #
     if options.gpus < 1 or not 0 < options.utilisation <= 1:
         raise UserError(f"gpus = {options.gpus}, utilisation = {options.utilisation}: at least 1, and above 0 up to 1")
     assumptions: list[str] = []
-    config = config_of(recipe.model) if recipe.model else None
-    if config is None:
-        assumptions.append(f"the model is not there to be read: shapes of SigLIP so400m and {options.language_model}")
-        config = published_config(options.language_model)
+    named, config = _config(recipe, options, assumptions)
     model = build_on_meta(recipe, config)
     config, parts = model.config, count_parts(model)
     kinds = _kinds(recipe, config.layout, options, assumptions)
     batch = _batch(recipe, kinds)
     sharded = options.gpus > 1 if options.sharded is None else options.sharded
     memory = training_memory(recipe, config, parts, batch, gpus=options.gpus, sharded=sharded)
-    flops = sum(kind.samples * sample_flops(recipe, config, parts, kind) for kind in kinds.values())
     epochs = _epochs(recipe, kinds, options.gpus)
+    flops = epochs * sum(kind.samples * sample_flops(recipe, config, parts, kind) for kind in kinds.values())
     assumptions.append(f"{options.utilisation:.0%} of the peak of {options.gpu}, {gpu.tflops:g} TFLOP/s, is used")
     return Plan(
         stage=recipe.stage,
         name=recipe.name,
-        model=recipe.model if config_of(recipe.model or "") else f"siglip-so400m + {options.language_model}",
+        model=named,
         kinds=kinds,
         steps=count_steps(recipe, {name: kind.samples for name, kind in kinds.items()}, options.gpus),
         global_batch=recipe.optimisation.batch_size * recipe.optimisation.passes(options.gpus) * options.gpus,
@@ -133,16 +135,23 @@ def plan_stage(recipe: Recipe, options: PlanOptions = PlanOptions()) -> Plan:  #
         gpu=options.gpu,
         gpus=options.gpus,
         sharded=sharded,
-        memory={
-            **{key: round(value / _GIB, 2) for key, value in memory._asdict().items()},
-            "total": round(memory.total / _GIB, 2),
-        },
+        memory={name: round(value / _GIB, 2) for name, value in (*memory._asdict().items(), ("total", memory.total))},
         fits=memory.total <= _USABLE * gpu.memory * _GIB,
-        exaflops=round(epochs * flops / 1e18, 3),
+        exaflops=round(flops / 1e18, 3),
         utilisation=options.utilisation,
-        hours=round(epochs * flops / (options.gpus * gpu.tflops * 1e12 * options.utilisation) / 3600, 2),
+        hours=round(flops / (options.gpus * gpu.tflops * 1e12 * options.utilisation) / 3600, 2),
         assumptions=assumptions,
     )
+
+
+def _config(recipe: Recipe, options: PlanOptions, assumptions: list[str]) -> tuple[str, VideoPathLlavaConfig]:
+    """Whose shapes are counted, and its configuration: the recipe's model where it can be read, else the published."""
+    config = config_of(recipe.model) if recipe.model else None
+    if recipe.model and config is not None:
+        return recipe.model, config
+    name = f"SigLIP so400m and {options.language_model}"
+    assumptions.append(f"the model is not there to be read: shapes of {name}")
+    return name, published_config(options.language_model)
 
 
 def count_steps(recipe: Recipe, samples: Mapping[str, int], processes: int) -> int:
@@ -208,11 +217,12 @@ def _kinds(recipe: Recipe, layout: Layout, options: PlanOptions, assumptions: li
             )
         texts = ", ".join(f"{_TEXT_TOKENS[kind]} of a {kind}" for kind in options.samples)
         assumptions.append(f"tokens of text: {texts}")
-        counted = {kind: (count, float(_TEXT_TOKENS[kind]), None) for kind, count in options.samples.items()}
+        counted: dict[str, _Count] = {
+            kind: (ceil(recipe.data.fraction * count), float(_TEXT_TOKENS[kind]), None)
+            for kind, count in options.samples.items()
+        }
     else:
         counted = _count_records(recipe, assumptions)
-    if recipe.data.fraction < 1 and options.samples is not None:
-        counted = {kind: (ceil(recipe.data.fraction * row[0]), *row[1:]) for kind, row in counted.items()}
     if any(kind not in VIDEO_KINDS for kind in counted):
         width, height = options.image_size
         assumptions.append(f"an image has {width} x {height} pixels")
@@ -235,7 +245,7 @@ def _kind_plan(
     return KindPlan(samples=count, tiles=tiles, visual_tokens=visual, tokens=visual + text + chat)
 
 
-def _count_records(recipe: Recipe, assumptions: list[str]) -> dict[str, tuple[int, float, float | None]]:
+def _count_records(recipe: Recipe, assumptions: list[str]) -> dict[str, _Count]:
     """Of each kind: records, tokens of text and frames on average; media are looked for, but not opened."""
     from videopath_hf.training.samples import choose_records
 

@@ -24,9 +24,12 @@ def make_collator(processor: ProcessorMixin, recipe: Recipe, root: Path) -> Vide
         processor,
         root,
         template=recipe.template,
+        label_mask=recipe.label_mask,
+        several_images=recipe.several_images,
         num_frames=recipe.frames.num_frames,
         strategy=recipe.frames.strategy,
         video_fps=recipe.frames.video_fps,
+        time_sentence=recipe.frames.time_sentence,
         max_length=recipe.max_length,
         cache_mb=recipe.data.cache_mb,
     )

@@ -74,7 +74,8 @@ class Variant:
         self.records = read_records("dataset.json")
         shutil.copytree(ROOT / "checkpoints" / FACTS["checkpoint"], folder / "theirs")
         config = folder / "theirs" / "config.json"
-        changes = {**(self.facts["args"]["config_overrides"] or {}), "image_aspect_ratio": self.facts["args"]["aspect"]}
+        args = self.facts["args"]
+        changes = {**(args["config_overrides"] or {}), "image_aspect_ratio": args["aspect"]}
         config.write_text(json.dumps({**json.loads(config.read_text()), **changes}))
         self.model, self.processor = load_model(convert_reference(folder / "theirs", folder / "ours"))
         self.model.train()
@@ -254,7 +255,7 @@ def start_of(run: dict[str, Any], folder: Path) -> Path:
         image_aspect_ratio=config["image_aspect_ratio"],
         patch_merge_type=config["mm_patch_merge_type"],
     )
-    model, processor = load_model(ours)
+    model, _ = load_model(ours)
     projector = torch.load(FOLDER / run["name"] / "mm_projector_init.bin", weights_only=True)
     missing, unexpected = model.load_state_dict(
         {our_name(name): value.float() for name, value in projector.items()}, strict=False

@@ -70,6 +70,7 @@ def make_config(recipe: Recipe, folder: Path) -> VideoPathSFTConfig:
         per_device_train_batch_size=plan.batch_size,
         gradient_accumulation_steps=plan.accumulation,
         dataloader_drop_last=plan.drop_last,
+        train_sampling_strategy="group_by_length" if plan.group_by_length else "random",
         dataloader_num_workers=plan.workers,
         warmup_steps=plan.warmup_ratio,
         lr_scheduler_type=plan.scheduler,

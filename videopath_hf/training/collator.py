@@ -79,7 +79,7 @@ class VideoPathCollator:
         self.chat_template: str = PLAIN_TEMPLATE if template == "plain" else processor.chat_template
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Collate rows that hold an [`InstructionRecord`] as JSON under `record`, and how many `frames` at most, or None.
+        """Collate rows that hold an [`InstructionRecord`] as JSON under `record`, and under `frames` at most how many.
 
         A sample whose medium turns out to be broken is left out of the batch and told of under `quarantined`; if that
         leaves none, the batch is a single token that is not trained on, so that no other rank waits for this one.

@@ -120,6 +120,7 @@ class OptimisationSettings(Settings):
         batch_size (`int`): samples a forward pass and process.
         accumulation (`int`, defaults to 1): forward passes an optimiser step.
         drop_last (`bool`, defaults to `False`): leave out the last, short batch of an epoch.
+        group_by_length (`bool`, defaults to `True`): batches of samples of like length, in random order all the same.
         warmup_ratio (`float`, defaults to 0.03): share of the steps over which the rate rises.
         scheduler (`str`, defaults to `"cosine"`): how it falls afterwards.
         weight_decay (`float`, defaults to 0.0), max_grad_norm (`float`, defaults to 1.0): as in AdamW and clipping.
@@ -138,6 +139,7 @@ class OptimisationSettings(Settings):
     batch_size: Positive
     accumulation: Positive = 1
     drop_last: bool = False
+    group_by_length: bool = True
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.03
     scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"] = "cosine"
     weight_decay: Annotated[float, Field(ge=0)] = 0.0

@@ -55,6 +55,7 @@ class VideoPathSFTTrainer(SFTTrainer):
             args.seed,
             args.dataloader_drop_last,
             args.world_size,
+            train_dataset["length"] if args.train_sampling_strategy == "group_by_length" else None,
         )
         super().__init__(
             model=model,
@@ -70,7 +71,7 @@ class VideoPathSFTTrainer(SFTTrainer):
         """Training on pathology data tells nobody."""
 
     def get_train_dataloader(self) -> DataLoader:
-        """Batches of one modality in the seeded order of [`ModalityBatches`]."""
+        """Batches of one modality and like lengths in the seeded order of [`ModalityBatches`]."""
         workers = self.args.dataloader_num_workers
         loader = DataLoader(
             self.train_dataset,

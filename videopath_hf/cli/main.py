@@ -16,6 +16,7 @@ from videopath_hf.cli import (
     evaluate,
     instruct,
     labels,
+    plan,
     push,
     segments,
     train,
@@ -38,6 +39,7 @@ app.command(name="instruct", epilog=instruct.EXAMPLE)(instruct.instruct)
 app.add_typer(data.app)
 app.add_typer(push.app)
 app.command(name="labels", epilog=labels.EXAMPLE)(labels.labels)
+app.command(name="plan", epilog=plan.EXAMPLE)(plan.plan)
 app.command(name="train", epilog=train.TRAIN_EXAMPLE)(train.train)
 app.command(name="merge", epilog=train.MERGE_EXAMPLE)(train.merge)
 app.command(name="evaluate", epilog=evaluate.EXAMPLE)(evaluate.evaluate)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from videopath_hf.errors import UserError
 from videopath_hf.files import content_hash
@@ -159,6 +159,8 @@ class Recipe(Settings):
             break: the published stage 0).
         max_length (`int`, defaults to 32768): longest sample in tokens, visual tokens included; a longer one is left
             out whole, never cut.
+        cache_features (`Path`, *optional*): folder in which the features of a frozen vision tower are kept, so that
+            it sees each medium once; several stages, and runs, of one tower may share it. Not for a tower that learns.
     """
 
     stage: Annotated[int, Field(ge=0, le=3)]
@@ -169,10 +171,20 @@ class Recipe(Settings):
     trainable: TrainableSettings
     template: Literal["chat", "plain"] = "chat"
     max_length: Positive = 32768
+    cache_features: Path | None = None
     frames: FrameSettings = FrameSettings()
     visual: VisualSettings = VisualSettings()
     lora: LoraSettings = LoraSettings()
     optimisation: OptimisationSettings
+
+    @model_validator(mode="after")
+    def _features_stay(self) -> "Recipe":
+        if self.cache_features is not None and self.trainable.vision_tower:
+            raise ValueError(
+                f"cache_features = {self.cache_features} with trainable.vision_tower = true: features of a tower that "
+                "learns change at every step; set trainable.vision_tower=false or leave cache_features out"
+            )
+        return self
 
     @property
     def label(self) -> str:
@@ -193,6 +205,7 @@ class Recipe(Settings):
         beside: Any = {
             "model": True,
             "out": True,
+            "cache_features": True,
             "data": {"path", "media", "max_dropped", "cache_mb"},
             "optimisation": {"save_steps", "workers"},
         }

@@ -90,10 +90,11 @@ def _rank(record_id: str, seed: int) -> str:
 def data_hash(records: Sequence[InstructionRecord], root: Path) -> str:
     """Hash of the records and of their media: size, first and last 64 KiB of each file."""
     paths = sorted({path for record in records for path in media_paths(root, record)})
-    return content_hash(list(records), [_fingerprint(path) for path in paths])
+    return content_hash(list(records), [fingerprint(path) for path in paths])
 
 
-def _fingerprint(path: Path) -> str:
+def fingerprint(path: Path) -> str:
+    """What a medium is known by: its size and a hash of its first and last 64 KiB."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         digest = hashlib.sha256(stream.read(_SAMPLED))

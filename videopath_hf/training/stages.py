@@ -116,6 +116,7 @@ def _train(job: _Job) -> None:
     from videopath_hf.modeling.loading import load_model
     from videopath_hf.training import checkpoints
     from videopath_hf.training.build import CHECKPOINTS, make_collator, make_config, make_trainer
+    from videopath_hf.training.features import store_features
     from videopath_hf.training.visual import set_visual
 
     start = time.perf_counter()
@@ -124,6 +125,8 @@ def _train(job: _Job) -> None:
     set_visual(model, processor, recipe.visual.model_dump(exclude_none=True))
     collator = make_collator(processor, recipe, job.data)
     config = make_config(recipe, out / CHECKPOINTS)
+    if recipe.cache_features is not None:
+        collator = store_features(model, collator, job.records, recipe.cache_features, config)
     with config.distributed_state.main_process_first():
         survey = _survey(job, collator)
     checkpoint = checkpoints.last_good(out / CHECKPOINTS)

@@ -1,0 +1,300 @@
+"""Features of a frozen vision tower, computed once: every later epoch, stage and run reads them instead of pixels.
+
+A record's features are known by the tower's weights and what is taken from it, by the content of the record's media,
+by the frames taken and by how they are made into pixels: anything else has another key, so nothing stale is ever read.
+They lie in safetensors shards that are written aside and renamed: what a kill leaves behind is whole, and goes on.
+"""
+
+import copy
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from videopath_hf.data.media import media_paths
+from videopath_hf.errors import UserError
+from videopath_hf.files import atomic_path, content_hash
+from videopath_hf.progress import note, track
+from videopath_hf.records import InstructionRecord
+from videopath_hf.training.collator import BrokenMediaError, SampleCache, TooLongError, VideoPathCollator
+from videopath_hf.training.samples import fingerprint
+
+SHARD_BYTES = 128_000_000
+"""Features gathered in memory before they are written as one shard."""
+_VERSION = 1  # of what is stored; raise it where the same key would stand for something else
+_TILES = 32  # that the tower sees at once
+_OPEN = 16  # shards held open by each process
+_PIXELS = ("pixel_values", "pixel_values_videos")
+_STORED = (*_PIXELS, "image_sizes", "image_num_tiles", "video_num_frames")
+
+Tensors = dict[str, torch.Tensor]
+
+
+class _Place(NamedTuple):
+    shard: str
+    names: tuple[str, ...]
+
+
+class FeatureStore:
+    """Features on disk, by key.
+
+    Args:
+        folder (`Path`): of the shards; made when the first is written. Several runs may read and write it at once.
+
+    Raises:
+        UserError: a shard is damaged; it is named.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._places: dict[str, _Place] = {}
+        self._handles: OrderedDict[str, Any] = OrderedDict()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take in the shards that others have written since."""
+        known = {place.shard for place in self._places.values()}
+        kinds: dict[tuple[str, ...], tuple[str, ...]] = {}
+        for path in sorted(self.folder.glob("features-*.safetensors")):
+            if path.name in known:
+                continue
+            names: dict[str, list[str]] = {}
+            for full in self._open(path.name).keys():  # noqa: SIM118
+                key, _, name = full.partition("/")
+                names.setdefault(key, []).append(name)
+            for key, held in names.items():
+                # The same few tuples for millions of keys.
+                self._places[key] = _Place(path.name, kinds.setdefault(tuple(sorted(held)), tuple(sorted(held))))
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def get(self, key: str) -> Tensors:
+        """What was stored under `key`; raises `KeyError` where nothing was."""
+        place = self._places[key]
+        shard = self._open(place.shard)
+        return {name: shard.get_tensor(f"{key}/{name}") for name in place.names}
+
+    def write(self, entries: Mapping[str, Tensors]) -> Path:
+        """Write one shard, whole or not at all.
+
+        Raises:
+            OSError: the disk is full or may not be written to.
+        """
+        tensors = {
+            f"{key}/{name}": value.contiguous() for key, held in entries.items() for name, value in held.items()
+        }
+        path = self.folder / f"features-{content_hash(sorted(entries))}.safetensors"
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(save(tensors))
+        self.refresh()
+        return path
+
+    def _open(self, shard: str) -> Any:
+        if shard in self._handles:
+            self._handles.move_to_end(shard)
+            return self._handles[shard]
+        path = self.folder / shard
+        try:
+            handle = safe_open(path, framework="pt")
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"features in {path} cannot be read ({error}); delete it and run again") from None
+        self._handles[shard] = handle
+        if len(self._handles) > _OPEN:
+            self._handles.popitem(last=False)
+        return handle
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_handles": OrderedDict()}  # open files do not travel to other processes
+
+
+class FeatureCollator(VideoPathCollator):
+    """A [`VideoPathCollator`] whose batches carry stored features in place of pixels.
+
+    The tensors keep their names: `pixel_values` [images, tiles, 1, tokens, dim] in place of [images, tiles, 3, S, S],
+    and so for videos; the model tells them by their single channel. A batch with a record that has no features (of
+    another split, say) is made of pixels as a whole.
+
+    Args:
+        collator ([`VideoPathCollator`]): how batches of pixels are made.
+        store ([`FeatureStore`]): the features.
+        identity (`str`): hash of the tower and of what is taken from it, see [`tower_identity`].
+    """
+
+    def __init__(self, collator: VideoPathCollator, store: FeatureStore, identity: str) -> None:
+        self.__dict__.update(collator.__dict__)
+        self.pixels = collator
+        self.cache = SampleCache(collator.cache.capacity)
+        self.store = store
+        self.identity = content_hash(_VERSION, identity, _preprocessing(collator))
+
+    def key(self, record: InstructionRecord) -> str | None:
+        """What a record's features are stored under; None for a record without media."""
+        if not record.media:
+            return None
+        paths = media_paths(self.root, record)
+        shown = [(media.type, fingerprint(path)) for media, path in zip(record.media, paths, strict=True)]
+        return content_hash(self.identity, shown)
+
+    def collate(self, records: Sequence[InstructionRecord]) -> dict[str, Any]:
+        """As [`VideoPathCollator.collate`], with features in place of pixels where all records have them."""
+        keys = [self.key(record) for record in records]
+        if any(key is not None and key not in self.store for key in keys):
+            return self.pixels.collate(records)
+        return super().collate(records)
+
+    def _encode(self, record: InstructionRecord) -> Tensors:
+        key = self.key(record)
+        stored = self.store.get(key) if key is not None else {}
+        inner = copy.copy(self)
+        inner.processor = _with_stored(self.processor, stored)
+        return super(FeatureCollator, inner)._encode(record)
+
+    def _image(self, record: InstructionRecord, path: Path) -> Any:
+        from PIL import Image
+
+        return Image.new("RGB", (1, 1))  # nothing looks at it
+
+    def _frames(self, record: InstructionRecord, path: Path) -> Any:
+        import numpy as np
+
+        return np.zeros((1, 1, 1, 3), dtype=np.uint8)
+
+
+class _Stored:
+    """An image or video processor that hands out what is stored, whatever it is given."""
+
+    def __init__(self, processor: Any, stored: Tensors) -> None:
+        self._processor = processor
+        self._stored = stored
+
+    def __call__(self, media: Any, **_: Any) -> Any:
+        from transformers.image_processing_utils import BatchFeature
+
+        return BatchFeature({name: self._stored[name] for name in self._stored if name in self.model_input_names})
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_processor"], name)
+
+
+def _with_stored(processor: Any, stored: Tensors) -> Any:
+    held = copy.copy(processor)
+    held.image_processor = _Stored(processor.image_processor, stored)
+    held.video_processor = _Stored(processor.video_processor, stored)
+    return held
+
+
+def _preprocessing(collator: VideoPathCollator) -> list[Any]:
+    """Everything between a file and the tower's input."""
+    processor = collator.processor
+    parts = [processor.image_processor.to_dict(), processor.video_processor.to_dict()]
+    return [*parts, collator.num_frames, collator.strategy, collator.video_fps]
+
+
+def tower_identity(model: Any, dtype: torch.dtype) -> str:
+    """Hash of a model's vision tower: its weights and configuration, the layer taken, and the type kept on disk."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.model.vision_tower.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+    config = model.config
+    taken = (config.vision_feature_layer, config.vision_feature_select_strategy)
+    return content_hash(digest.hexdigest(), config.vision_config.to_dict(), taken, str(dtype))
+
+
+def store_features(
+    model: Any, collator: VideoPathCollator, records: Sequence[InstructionRecord], folder: Path, config: Any
+) -> FeatureCollator:
+    """Compute the features that `folder` does not hold yet, and return the collator that reads them.
+
+    Records that share their media share their features. Those of records that cannot be used (a broken medium, a
+    sample over the budget) are left out, for the survey to name. Under a launcher every rank computes a share. Kept
+    is float32, or bfloat16 in a run of bfloat16 autocast, where the projector rounds its input to that anyway.
+
+    Args:
+        model ([`VideoPathLlavaForConditionalGeneration`]): before any adapters; its tower must be frozen in training.
+        collator ([`VideoPathCollator`]): makes the pixels.
+        records (`Sequence[InstructionRecord]`): what will be trained on.
+        folder (`Path`): of the [`FeatureStore`].
+        config ([`VideoPathSFTConfig`]): device, bfloat16, processes that decode ahead, and ranks.
+
+    Raises:
+        UserError: a shard in `folder` is damaged.
+        OSError: the disk is full or may not be written to.
+    """
+    dtype = torch.bfloat16 if config.bf16 else torch.float32
+    store = FeatureStore(folder)
+    features = FeatureCollator(collator, store, tower_identity(model, dtype))
+    pending: dict[str, InstructionRecord] = {}
+    for record in records:
+        if (key := features.key(record)) is not None and key not in store:
+            pending.setdefault(key, record)
+    mine = list(pending.items())[config.process_index :: config.world_size]
+    if mine:
+        note(f"Vision features of {len(mine)} media are computed once and kept in {folder}")
+        _compute(model, collator, mine, store, dtype, config)
+    config.distributed_state.wait_for_everyone()
+    store.refresh()
+    return features
+
+
+def _compute(
+    model: Any,
+    collator: VideoPathCollator,
+    pending: Sequence[tuple[str, InstructionRecord]],
+    store: FeatureStore,
+    dtype: torch.dtype,
+    config: Any,
+) -> None:
+    from torch.utils.data import DataLoader
+
+    plain = copy.copy(collator)
+    plain.cache = SampleCache(0)  # each sample's pixels are wanted once
+    loader = DataLoader(
+        list(pending), batch_size=None, num_workers=config.dataloader_num_workers, collate_fn=partial(_pixels, plain)
+    )
+    model.to(config.device)
+    training = model.training
+    model.eval()
+    entries: dict[str, Tensors] = {}
+    size = 0
+    for key, sample in track(loader, "Computing vision features", len(pending)):
+        if sample is None:
+            continue
+        with torch.inference_mode(), torch.autocast(config.device.type, torch.bfloat16, enabled=config.bf16):
+            entries[key] = {
+                name: _features(model, value, dtype) if name in _PIXELS else value for name, value in sample.items()
+            }
+        size += sum(value.nbytes for value in entries[key].values())
+        if size >= SHARD_BYTES:
+            store.write(entries)
+            entries, size = {}, 0
+    if entries:
+        store.write(entries)
+    model.train(training)
+
+
+def _pixels(collator: VideoPathCollator, item: tuple[str, InstructionRecord]) -> tuple[str, Tensors | None]:
+    key, record = item
+    try:
+        sample = collator.encode(record)
+    except (BrokenMediaError, TooLongError):
+        return key, None
+    return key, {name: value for name, value in sample.items() if name in _STORED}
+
+
+def _features(model: Any, pixels: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Features [media, tiles, 1, tokens, dim] of pixel values [media, tiles, 3, S, S]."""
+    media, tiles = pixels.shape[:2]
+    parts: Iterable[torch.Tensor] = pixels.flatten(0, 1).split(_TILES)
+    seen = [model.model.tower_features(part.to(model.device))[0].to("cpu", dtype) for part in parts]
+    return torch.cat(seen).unflatten(0, (media, tiles)).unsqueeze(2)

@@ -18,7 +18,7 @@ from training_tables import print_rows
 from videopath_hf.data.folder import INSTRUCTIONS, read_instructions
 from videopath_hf.evaluation.answering import Answerer
 from videopath_hf.evaluation.metrics import diagnosis_match, majority_accuracy
-from videopath_hf.files import atomic_dir, content_hash, file_sha256, read_json, read_records
+from videopath_hf.files import atomic_dir, content_hash, file_sha256, read_records
 from videopath_hf.modeling.assembly import assemble_model
 from videopath_hf.modeling.loading import load_model, quiet_transformers
 from videopath_hf.modeling.processing_videopath_llava import VideoPathLlavaProcessor

@@ -1,4 +1,4 @@
-"""The learning benchmark's clips: nothing that is tested was trained on, at any magnification, and all is repeatable."""
+"""The learning benchmark's clips: nothing that is tested was trained on, at any magnification, and all can be repeated."""
 
 import json
 import sys
@@ -72,7 +72,7 @@ def test_a_test_region_that_touches_training_at_another_magnification_is_refused
     near = shot("a", "a/x2.jpg", 2, (1198, 0), window(0, 0, 300), window(0, 0, 300), "pans")
     slides_module.check_apart([("train", train), ("test", apart)])
     slides_module.check_apart([("train", train), ("train", near)])
-    with pytest.raises(ValueError, match="a: the test region .* overlaps"):
+    with pytest.raises(ValueError, match=r"a: the test region .* overlaps"):
         slides_module.check_apart([("train", train), ("test", near)])
 
 

@@ -47,7 +47,12 @@ def stored(recipe: Recipe, folder: Path) -> tuple[Any, FeatureCollator, list[Any
     "change",
     [
         {"data": {"kinds": ["image", "clip"]}, "trainable": FROZEN},
-        {"data": {"kinds": ["video"]}, "trainable": {**FROZEN, "language_model": "lora"}},
+        {
+            "data": {"kinds": ["video"]},
+            "trainable": {**FROZEN, "language_model": "lora"},
+            "frames": {"time_sentence": True},
+            "label_mask": "reference",
+        },
         {
             "data": {"kinds": ["caption"]},
             "trainable": {**FROZEN, "language_model": "none"},
@@ -78,8 +83,8 @@ def test_the_tower_is_not_run_and_no_medium_decoded_once_all_features_are_there(
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("pixels were wanted")
 
-    monkeypatch.setattr("videopath_hf.training.collator.VideoPathCollator._image", never)
-    monkeypatch.setattr("videopath_hf.training.collator.VideoPathCollator._frames", never)
+    monkeypatch.setattr("videopath_hf.training.collator.read_image", never)
+    monkeypatch.setattr("videopath_hf.training.collator.read_clip", never)
     monkeypatch.setattr("videopath_hf.modeling.modeling_videopath_llava.VideoPathLlavaModel.tower_features", never)
     again = run_stage(recipe(**change, out=tmp_path / "second", optimisation={"seed": 1}))
     assert again.samples == 18

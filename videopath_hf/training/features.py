@@ -13,16 +13,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from transformers.image_processing_utils import BatchFeature
 
 from videopath_hf.data.media import media_paths
 from videopath_hf.errors import UserError
-from videopath_hf.files import atomic_path, content_hash
+from videopath_hf.files import atomic_path, content_hash, resolve_inside
+from videopath_hf.modeling.videos_videopath_llava import VideoPathVideoMetadata, list_metadata
 from videopath_hf.progress import note, track
 from videopath_hf.records import InstructionRecord
-from videopath_hf.training.collator import BrokenMediaError, SampleCache, TooLongError, VideoPathCollator
+from videopath_hf.training.collator import SampleCache, VideoPathCollator
+from videopath_hf.training.reading import BrokenMediaError, TooLongError, clip_metadata
 from videopath_hf.training.samples import fingerprint
 
 SHARD_BYTES = 128_000_000
@@ -137,37 +142,53 @@ class FeatureCollator(VideoPathCollator):
         self.store = store
         self.identity = content_hash(_VERSION, identity, _preprocessing(collator))
 
-    def key(self, record: InstructionRecord) -> str | None:
+    def key(self, record: InstructionRecord, frames: int | None = None) -> str | None:
         """What a record's features are stored under; None for a record without media."""
         if not record.media:
             return None
         paths = media_paths(self.root, record)
         shown = [(media.type, fingerprint(path)) for media, path in zip(record.media, paths, strict=True)]
-        return content_hash(self.identity, shown)
+        return content_hash(self.identity, shown, self.image_options(record), frames or self.num_frames)
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """As [`VideoPathCollator`], with features in place of pixels where all rows have them."""
+        records = [(InstructionRecord.model_validate_json(row["record"]), row["frames"]) for row in rows]
+        return super().__call__(rows) if self._stored(records) else self.pixels(rows)
 
     def collate(self, records: Sequence[InstructionRecord]) -> dict[str, Any]:
         """As [`VideoPathCollator.collate`], with features in place of pixels where all records have them."""
-        keys = [self.key(record) for record in records]
-        if any(key is not None and key not in self.store for key in keys):
-            return self.pixels.collate(records)
-        return super().collate(records)
+        stored = self._stored([(record, None) for record in records])
+        return super().collate(records) if stored else self.pixels.collate(records)
 
-    def _encode(self, record: InstructionRecord) -> Tensors:
-        key = self.key(record)
-        stored = self.store.get(key) if key is not None else {}
+    def _stored(self, records: Iterable[tuple[InstructionRecord, int | None]]) -> bool:
+        keys = [self.key(record, frames) for record, frames in records]
+        return all(key is None or key in self.store for key in keys)
+
+    def _encode(self, record: InstructionRecord, frames: int) -> Tensors:
+        key = self.key(record, frames)
         inner = copy.copy(self)
-        inner.processor = _with_stored(self.processor, stored)
-        return super(FeatureCollator, inner)._encode(record)
+        inner.processor = _with_stored(self.processor, self.store.get(key) if key is not None else {})
+        return super(FeatureCollator, inner)._encode(record, frames)
 
-    def _image(self, record: InstructionRecord, path: Path) -> Any:
-        from PIL import Image
+    def _conversation(
+        self, record: InstructionRecord, frames: int, times: list[VideoPathVideoMetadata]
+    ) -> list[dict[str, Any]]:
+        """The messages with stand-ins for their media, which nothing looks at: no file is decoded."""
 
-        return Image.new("RGB", (1, 1))  # nothing looks at it
+        def block(item: Mapping[str, Any]) -> dict[str, Any]:
+            if item["type"] == "text":
+                return {"type": "text", "text": item["text"]}
+            if item["type"] == "image":
+                return {"type": "image", "image": Image.new("RGB", (1, 1))}
+            if self.time_sentence:
+                path = resolve_inside(self.root, item["path"])
+                times.append(clip_metadata(record.id, path, frames, self.strategy, self.video_fps))
+            return {"type": "video", "video": np.zeros((1, 1, 1, 3), dtype=np.uint8)}
 
-    def _frames(self, record: InstructionRecord, path: Path) -> Any:
-        import numpy as np
-
-        return np.zeros((1, 1, 1, 3), dtype=np.uint8)
+        return [
+            {"role": message["role"], "content": [block(item) for item in message["content"]]}
+            for message in self.messages(record)
+        ]
 
 
 class _Stored:
@@ -177,10 +198,10 @@ class _Stored:
         self._processor = processor
         self._stored = stored
 
-    def __call__(self, media: Any, **_: Any) -> Any:
-        from transformers.image_processing_utils import BatchFeature
-
-        return BatchFeature({name: self._stored[name] for name in self._stored if name in self.model_input_names})
+    def __call__(self, media: Any, **options: Any) -> Any:
+        found = {name: self._stored[name] for name in self._stored if name in self.model_input_names}
+        known = options.get("video_metadata")
+        return BatchFeature({**found, "video_metadata": list_metadata(known, len(media))} if known else found)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__["_processor"], name)
@@ -197,7 +218,7 @@ def _preprocessing(collator: VideoPathCollator) -> list[Any]:
     """Everything between a file and the tower's input."""
     processor = collator.processor
     parts = [processor.image_processor.to_dict(), processor.video_processor.to_dict()]
-    return [*parts, collator.num_frames, collator.strategy, collator.video_fps]
+    return [*parts, collator.strategy, collator.video_fps]
 
 
 def tower_identity(model: Any, dtype: torch.dtype) -> str:

@@ -81,11 +81,13 @@ class FrameSettings(Settings):
         strategy (`str`, defaults to `"uniform"`): `uniform` (evenly spaced) or `fps` (`video_fps` a second, evenly
             spaced above `num_frames`: the published training).
         video_fps (`float`, defaults to 1.0): frames a second with `fps`.
+        time_sentence (`bool`, defaults to `False`): say after each clip how long it is and when its frames stand.
     """
 
     num_frames: Positive = 32
     strategy: Literal["uniform", "fps"] = "uniform"
     video_fps: Rate = 1.0
+    time_sentence: bool = False
 
 
 class VisualSettings(Settings):
@@ -118,6 +120,7 @@ class OptimisationSettings(Settings):
         batch_size (`int`): samples a forward pass and process.
         accumulation (`int`, defaults to 1): forward passes an optimiser step.
         drop_last (`bool`, defaults to `False`): leave out the last, short batch of an epoch.
+        group_by_length (`bool`, defaults to `True`): batches of samples of like length, in random order all the same.
         warmup_ratio (`float`, defaults to 0.03): share of the steps over which the rate rises.
         scheduler (`str`, defaults to `"cosine"`): how it falls afterwards.
         weight_decay (`float`, defaults to 0.0), max_grad_norm (`float`, defaults to 1.0): as in AdamW and clipping.
@@ -136,6 +139,7 @@ class OptimisationSettings(Settings):
     batch_size: Positive
     accumulation: Positive = 1
     drop_last: bool = False
+    group_by_length: bool = True
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.03
     scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"] = "cosine"
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
@@ -157,8 +161,15 @@ class Recipe(Settings):
         out (`Path`, *optional*): output folder; may be left for the command line.
         template (`str`, defaults to `"chat"`): `chat` (the processor's ChatML) or `plain` (image, caption, line
             break: the published stage 0).
-        max_length (`int`, defaults to 32768): longest sample in tokens, visual tokens included; a longer one is left
-            out whole, never cut.
+        label_mask (`str`, defaults to `"assistant"`): `assistant` trains on the assistant's words and their end token;
+            `reference` on what the published training does: its header, and line breaks and marks everywhere, too.
+        several_images (`str`, defaults to `"anyres"`): how each image of a sample of several is cut: `anyres` (as the
+            only image of a sample would be, and as in answering) or `pad` (one tile each: the published training).
+        max_length (`int`, defaults to 32768): longest sample in tokens, visual tokens included; a longer one is never
+            cut.
+        over_budget (`str`, defaults to `"drop"`): what becomes of a longer one: `drop` leaves it out whole;
+            `fewer_frames` takes as many frames of its clips as fit, at least one, and leaves it out where none do.
+            `run.json` names every such sample.
         cache_features (`Path`, *optional*): folder in which the features of a frozen vision tower are kept, so that
             it sees each medium once; several stages, and runs, of one tower may share it. Not for a tower that learns.
     """
@@ -170,7 +181,10 @@ class Recipe(Settings):
     data: DataSettings
     trainable: TrainableSettings
     template: Literal["chat", "plain"] = "chat"
+    label_mask: Literal["assistant", "reference"] = "assistant"
+    several_images: Literal["anyres", "pad"] = "anyres"
     max_length: Positive = 32768
+    over_budget: Literal["drop", "fewer_frames"] = "drop"
     cache_features: Path | None = None
     frames: FrameSettings = FrameSettings()
     visual: VisualSettings = VisualSettings()

@@ -17,7 +17,8 @@ from videopath_hf.errors import TooManyRejectsError, UserError
 from videopath_hf.files import content_hash
 from videopath_hf.progress import note, track
 from videopath_hf.records import InstructionRecord, RecordReject
-from videopath_hf.training.collator import BrokenMediaError, TooLongError, VideoPathCollator
+from videopath_hf.training.collator import VideoPathCollator
+from videopath_hf.training.reading import BrokenMediaError, TooLongError
 from videopath_hf.training.recipe import Recipe
 
 _SAMPLED = 1 << 16
@@ -159,6 +160,7 @@ def to_dataset(records: Sequence[InstructionRecord], lengths: dict[str, int]) ->
             "length": [lengths[record.id] for record in records],
             "record": [record.model_dump_json() for record in records],
             "images": [[] for _ in records],
+            "frames": [None for _ in records],
         }
     )
 

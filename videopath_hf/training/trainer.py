@@ -8,6 +8,7 @@ import torch
 from datasets import Dataset
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, TrainerCallback
+from transformers.trainer_pt_utils import get_parameter_names
 from trl import SFTTrainer
 
 from videopath_hf.errors import UserError
@@ -54,6 +55,7 @@ class VideoPathSFTTrainer(SFTTrainer):
             args.seed,
             args.dataloader_drop_last,
             args.world_size,
+            train_dataset["length"] if args.train_sampling_strategy == "group_by_length" else None,
         )
         super().__init__(
             model=model,
@@ -69,7 +71,7 @@ class VideoPathSFTTrainer(SFTTrainer):
         """Training on pathology data tells nobody."""
 
     def get_train_dataloader(self) -> DataLoader:
-        """Batches of one modality in the seeded order of [`ModalityBatches`]."""
+        """Batches of one modality and like lengths in the seeded order of [`ModalityBatches`]."""
         workers = self.args.dataloader_num_workers
         loader = DataLoader(
             self.train_dataset,
@@ -88,6 +90,11 @@ class VideoPathSFTTrainer(SFTTrainer):
             kind, arguments = self.get_optimizer_cls_and_kwargs(self.args, model)
             self.optimizer = kind(self.parameter_groups(model), **arguments)
         return self.optimizer
+
+    def get_decay_parameter_names(self, model: Any) -> list[str]:
+        """All but biases and `LayerNorm`s, as in the published training: the decoder's `RMSNorm`s decay."""
+        names: list[str] = get_parameter_names(model, [torch.nn.LayerNorm], [r"bias$"])
+        return names
 
     def parameter_groups(self, model: Any) -> list[dict[str, Any]]:
         """Trainable parameters by (vision tower or not) and (weight decay or not); empty groups left out."""

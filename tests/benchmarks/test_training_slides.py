@@ -1,4 +1,4 @@
-"""The learning benchmark's clips: nothing that is tested was trained on, at any magnification, and all can be repeated."""
+"""The learning benchmark's clips: nothing tested was trained on, at any magnification, and all can be repeated."""
 
 import json
 import sys

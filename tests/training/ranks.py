@@ -19,6 +19,7 @@ from videopath_hf.training.batches import ModalityBatches
 from videopath_hf.training.build import make_collator, make_config, make_trainer
 from videopath_hf.training.ranks import is_main
 from videopath_hf.training.recipe import Recipe
+from videopath_hf.training.samples import Survey
 
 
 class GivenOrder(ModalityBatches):
@@ -47,9 +48,9 @@ def train(folder: Path) -> None:
     recipe, records, order = read_folder(folder)
     assert recipe.model is not None and recipe.data.path is not None and recipe.out is not None
     model, processor = load_model(recipe.model)
-    lengths = {record.id: 1 for record in records}
+    survey = Survey(lengths={record.id: 1 for record in records})
     config, collator = make_config(recipe, recipe.out), make_collator(processor, recipe, recipe.data.path)
-    trainer = make_trainer(model, recipe, config, records, lengths, collator, recipe.out)
+    trainer = make_trainer(model, recipe, config, records, survey, collator, recipe.out)
     trainer.batches = GivenOrder(order, trainer.train_dataset["modality"])
     trainer.train()
     if is_main():

@@ -23,6 +23,7 @@ from videopath_hf.training import features
 from videopath_hf.training.build import make_collator, make_config
 from videopath_hf.training.features import FeatureCollator, FeatureStore, store_features, tower_identity
 from videopath_hf.training.recipe import Recipe
+from videopath_hf.training.samples import survey_samples
 from videopath_hf.training.stages import run_stage
 
 FROZEN = {"projector": True, "vision_tower": False, "language_model": "full"}
@@ -40,7 +41,9 @@ def stored(recipe: Recipe, folder: Path) -> tuple[Any, FeatureCollator, list[Any
     root = recipe.places()[1]
     records = read_instructions(root, recipe.data.kinds, "train")
     config = make_config(recipe, folder / "unused")
-    return model, store_features(model, make_collator(processor, recipe, root), records, folder, config), records
+    collator = make_collator(processor, recipe, root)
+    survey = survey_samples(records, collator, workers=0)
+    return model, store_features(model, collator, records, survey, folder, config), records
 
 
 @pytest.mark.parametrize(
@@ -162,16 +165,24 @@ def test_shards_are_small_whatever_the_data_and_read_by_other_processes(
             assert torch.equal(copy.encode(record)[name], value)
 
 
-def test_a_broken_clip_is_left_out_and_named_as_without_features(recipe: Make, data: Path, tmp_path: Path) -> None:
+def test_a_clip_that_does_not_decode_is_quarantined_and_named_as_without_features(
+    recipe: Make, data: Path, tmp_path: Path
+) -> None:
     import shutil
 
     root = tmp_path / "data"
     shutil.copytree(data, root)
     victim = next(iter(sorted((root / "videos" / "train").glob("*.mp4"))))
-    victim.write_bytes(b"no clip")
-    chosen = recipe(data={"path": root, "max_dropped": 0.5}, trainable=FROZEN, cache_features=tmp_path / "store")
+    victim.write_bytes(victim.read_bytes()[:-400])  # its header is whole: only decoding finds out
+    chosen = recipe(
+        data={"path": root, "max_dropped": 0.5},
+        trainable=FROZEN,
+        cache_features=tmp_path / "store",
+        optimisation={"max_steps": 3},
+    )
     result = run_stage(chosen)
-    assert (result.samples, result.dropped) == (5, 1)
+    assert (result.samples, result.quarantined) == (6, 1)
+    assert len(FeatureStore(tmp_path / "store")) == 5
     assert victim.name in (result.out / "run.json").read_text()
 
 
@@ -191,6 +202,7 @@ from pathlib import Path
 from videopath_hf.files import read_json
 from videopath_hf.training import features
 from videopath_hf.training.recipe import Recipe
+from videopath_hf.training.samples import survey_samples
 from videopath_hf.training.stages import run_stage
 
 features.SHARD_BYTES = 1

@@ -30,6 +30,7 @@ from videopath_hf.training.collator import VideoPathCollator
 from videopath_hf.training.labels import IGNORED
 from videopath_hf.training.reading import TooLongError
 from videopath_hf.training.recipe import Recipe
+from videopath_hf.training.samples import survey_samples
 from videopath_hf.training.saving import save_weights
 
 FOLDER = ROOT / "train"
@@ -314,9 +315,9 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     records = read_records(run["data"])
     model, processor = load_model(recipe.model)
     collator = build_collator(processor, recipe, FOLDER / "media")
-    lengths = {name: collator.encode(record)["labels"].shape[1] for name, record in records.items()}
+    survey = survey_samples(list(records.values()), collator, workers=0)
     config = make_config(recipe, folder / "checkpoints")
-    trainer = make_trainer(model, recipe, config, list(records.values()), lengths, collator, folder / "out")
+    trainer = make_trainer(model, recipe, config, list(records.values()), survey, collator, folder / "out")
     places = {name: place for place, name in enumerate(records)}
     order = [[places[item] for item in batch] for batch in run["batches"]]
     trainer.batches = TheirOrder(order, trainer.train_dataset["modality"])

@@ -13,6 +13,7 @@ from videopath_hf.modeling.loading import load_model
 from videopath_hf.training.build import make_collator, make_config, make_trainer
 from videopath_hf.training.collator import SAMPLE_IDS
 from videopath_hf.training.recipe import Recipe
+from videopath_hf.training.samples import Survey
 from videopath_hf.training.trainer import VideoPathSFTTrainer
 
 FULL = {"projector": True, "vision_tower": True, "language_model": "full"}
@@ -26,9 +27,9 @@ def make(tiny: Path, data: Path, tmp_path: Path, recipe: Callable[..., Recipe]) 
         if change is not None:
             change(model)
         records = read_instructions(data, kinds, "train")
-        lengths = {record.id: 0 for record in records}
+        survey = Survey(lengths={record.id: 0 for record in records})
         config, collator = make_config(chosen, tmp_path / "out"), make_collator(processor, chosen, data)
-        return make_trainer(model, chosen, config, records, lengths, collator, tmp_path / "out")
+        return make_trainer(model, chosen, config, records, survey, collator, tmp_path / "out")
 
     return build
 

@@ -9,9 +9,10 @@ from videopath_hf.training.callbacks import StepBar, StepLog
 from videopath_hf.training.collator import VideoPathCollator
 from videopath_hf.training.config import VideoPathSFTConfig
 from videopath_hf.training.parts import prepare_parts
+from videopath_hf.training.quarantine import Quarantine
 from videopath_hf.training.ranks import is_main
 from videopath_hf.training.recipe import Recipe
-from videopath_hf.training.samples import to_dataset
+from videopath_hf.training.samples import Survey, to_dataset
 from videopath_hf.training.trainer import VideoPathSFTTrainer
 
 CHECKPOINTS = "checkpoints"
@@ -40,21 +41,23 @@ def make_trainer(
     recipe: Recipe,
     config: VideoPathSFTConfig,
     records: list[InstructionRecord],
-    lengths: dict[str, int],
+    survey: Survey,
     collator: VideoPathCollator,
     out: Path,
     resumed_step: int = 0,
+    quarantine: Quarantine | None = None,
 ) -> VideoPathSFTTrainer:
-    """The [`VideoPathSFTTrainer`] of a recipe, on the records that have a length."""
+    """The [`VideoPathSFTTrainer`] of a recipe, on the records that the survey has a length of."""
     set_seed(recipe.optimisation.seed)  # of the adapters' first weights
     model = prepare_parts(model, recipe.trainable, recipe.lora)
     callbacks = [StepLog(out / LOG, resumed_step), StepBar(recipe.label)] if is_main() else []
     return VideoPathSFTTrainer(
         model=model,
         args=config,
-        train_dataset=to_dataset([record for record in records if record.id in lengths], lengths),
+        train_dataset=to_dataset(records, survey),
         data_collator=collator,
         callbacks=callbacks,
+        quarantine=quarantine,
     )
 
 

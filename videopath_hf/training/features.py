@@ -27,8 +27,8 @@ from videopath_hf.modeling.videos_videopath_llava import VideoPathVideoMetadata,
 from videopath_hf.progress import note, track
 from videopath_hf.records import InstructionRecord
 from videopath_hf.training.collator import SampleCache, VideoPathCollator
-from videopath_hf.training.reading import BrokenMediaError, TooLongError, clip_metadata
-from videopath_hf.training.samples import fingerprint
+from videopath_hf.training.reading import BrokenMediaError, clip_metadata
+from videopath_hf.training.samples import Survey, fingerprint
 
 SHARD_BYTES = 128_000_000
 """Features gathered in memory before they are written as one shard."""
@@ -233,18 +233,24 @@ def tower_identity(model: Any, dtype: torch.dtype) -> str:
 
 
 def store_features(
-    model: Any, collator: VideoPathCollator, records: Sequence[InstructionRecord], folder: Path, config: Any
+    model: Any,
+    collator: VideoPathCollator,
+    records: Sequence[InstructionRecord],
+    survey: Survey,
+    folder: Path,
+    config: Any,
 ) -> FeatureCollator:
     """Compute the features that `folder` does not hold yet, and return the collator that reads them.
 
-    Records that share their media share their features. Those of records that cannot be used (a broken medium, a
-    sample over the budget) are left out, for the survey to name. Under a launcher every rank computes a share. Kept
-    is float32, or bfloat16 in a run of bfloat16 autocast, where the projector rounds its input to that anyway.
+    Records that share their media share their features. Media that turn out to be broken have none: training meets
+    them again, and puts their samples into quarantine. Under a launcher every rank computes a share. Kept is float32,
+    or bfloat16 in a run of bfloat16 autocast, where the projector rounds its input to that anyway.
 
     Args:
         model ([`VideoPathLlavaForConditionalGeneration`]): before any adapters; its tower must be frozen in training.
         collator ([`VideoPathCollator`]): makes the pixels.
-        records (`Sequence[InstructionRecord]`): what will be trained on.
+        records (`Sequence[InstructionRecord]`): the records of the stage.
+        survey ([`Survey`]): which of them are trained on, and with how many frames.
         folder (`Path`): of the [`FeatureStore`].
         config ([`VideoPathSFTConfig`]): device, bfloat16, processes that decode ahead, and ranks.
 
@@ -255,23 +261,33 @@ def store_features(
     dtype = torch.bfloat16 if config.bf16 else torch.float32
     store = FeatureStore(folder)
     features = FeatureCollator(collator, store, tower_identity(model, dtype))
-    pending: dict[str, InstructionRecord] = {}
+    frames = {sample.id: sample.frames for sample in survey.fewer}
+    pending: dict[str, _Sample] = {}
     for record in records:
-        if (key := features.key(record)) is not None and key not in store:
-            pending.setdefault(key, record)
-    mine = list(pending.items())[config.process_index :: config.world_size]
+        if record.id not in survey.lengths:
+            continue
+        key = features.key(record, frames.get(record.id))
+        if key is not None and key not in store:
+            pending.setdefault(key, _Sample(key, record, frames.get(record.id)))
+    mine = list(pending.values())[config.process_index :: config.world_size]
     if mine:
-        note(f"Vision features of {len(mine)} media are computed once and kept in {folder}")
+        note(f"Vision features of {len(mine)} samples are computed once and kept in {folder}")
         _compute(model, collator, mine, store, dtype, config)
     config.distributed_state.wait_for_everyone()
     store.refresh()
     return features
 
 
+class _Sample(NamedTuple):
+    key: str
+    record: InstructionRecord
+    frames: int | None
+
+
 def _compute(
     model: Any,
     collator: VideoPathCollator,
-    pending: Sequence[tuple[str, InstructionRecord]],
+    pending: Sequence[_Sample],
     store: FeatureStore,
     dtype: torch.dtype,
     config: Any,
@@ -281,7 +297,7 @@ def _compute(
     plain = copy.copy(collator)
     plain.cache = SampleCache(0)  # each sample's pixels are wanted once
     loader = DataLoader(
-        list(pending), batch_size=None, num_workers=config.dataloader_num_workers, collate_fn=partial(_pixels, plain)
+        pending, batch_size=None, num_workers=config.dataloader_num_workers, collate_fn=partial(_pixels, plain)
     )
     model.to(config.device)
     training = model.training
@@ -304,13 +320,12 @@ def _compute(
     model.train(training)
 
 
-def _pixels(collator: VideoPathCollator, item: tuple[str, InstructionRecord]) -> tuple[str, Tensors | None]:
-    key, record = item
+def _pixels(collator: VideoPathCollator, sample: _Sample) -> tuple[str, Tensors | None]:
     try:
-        sample = collator.encode(record)
-    except (BrokenMediaError, TooLongError):
-        return key, None
-    return key, {name: value for name, value in sample.items() if name in _STORED}
+        found = collator.encode(sample.record, sample.frames)
+    except BrokenMediaError:
+        return sample.key, None
+    return sample.key, {name: value for name, value in found.items() if name in _STORED}
 
 
 def _features(model: Any, pixels: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

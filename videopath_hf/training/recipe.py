@@ -33,7 +33,8 @@ class DataSettings(Settings):
             smaller share is part of every larger one.
         max_dropped (`float`, defaults to 0.05): share of the records that may be left out because a medium is broken
             or the sample is longer than `max_length`, or, of a file of records, because an entry makes no record; the
-            run stops before its first step if there are more.
+            run stops if there are more.
+        cache_mb (`int`, defaults to 0): memory, in megabytes, for samples that come again in a later epoch.
     """
 
     path: Path | None = None
@@ -214,8 +215,8 @@ class Recipe(Settings):
             raise UserError(f"recipe of {self.label} does not say {', '.join(missing)}: add {example} to the command")
         return self.model, self.data.path, self.out
 
-    def settings_hash(self) -> str:
-        """Hash of everything that decides the trained weights; the places are known by their content instead."""
+    def decisive(self) -> dict[str, Any]:
+        """Everything that decides the trained weights; the places are known by their content instead."""
         beside: Any = {
             "model": True,
             "out": True,
@@ -223,5 +224,8 @@ class Recipe(Settings):
             "data": {"path", "media", "max_dropped", "cache_mb"},
             "optimisation": {"save_steps", "workers"},
         }
-        values = self.model_dump(mode="json", exclude=beside)
-        return content_hash(values)
+        return self.model_dump(mode="json", exclude=beside)
+
+    def settings_hash(self) -> str:
+        """Hash of everything that decides the trained weights."""
+        return content_hash(self.decisive())

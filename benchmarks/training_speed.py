@@ -276,9 +276,11 @@ def measure_memory(count: int) -> dict[str, float]:
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        (root / "clip.mp4").write_bytes(bytes(1000))
+        (root / "clips").mkdir()
+        for number in range(count):
+            (root / "clips" / f"{number}.mp4").write_bytes(b"clip")
         text = " ".join(WORDS * 8)
-        records = (record(number, "video", "clip.mp4", f"{text} {number}") for number in range(count))
+        records = (record(number, "video", f"clips/{number}.mp4", f"{text} {number}") for number in range(count))
         write_records(root / "instructions.jsonl", records)
         sections: dict[str, Any] = {
             "data": {"kinds": ["video"]},
@@ -289,7 +291,7 @@ def measure_memory(count: int) -> dict[str, float]:
         before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
         chosen = choose_records(recipe, root)
         data_hash(chosen, root)
-        rows = to_dataset(chosen, Survey(lengths={one.id: 100 for one in chosen}))
+        rows = to_dataset(chosen, Survey(lengths={one.id: 100 for one in chosen}), root / "rows.arrow")
         rows[count // 2]
         held = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6

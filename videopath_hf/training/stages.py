@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
@@ -61,7 +62,7 @@ class _Job(NamedTuple):
     model: str
     data: Path
     out: Path
-    records: list[InstructionRecord]
+    records: Sequence[InstructionRecord]
     model_hash: str
     data_hash: str
 
@@ -123,7 +124,7 @@ def _result(job: _Job, finished_before: bool) -> StageResult:
 def _train(job: _Job) -> None:
     from videopath_hf.modeling.loading import load_model
     from videopath_hf.training import checkpoints
-    from videopath_hf.training.build import CHECKPOINTS, make_collator, make_config, make_trainer
+    from videopath_hf.training.build import CHECKPOINTS, make_collator, make_config, make_trainer, sample_rows
     from videopath_hf.training.features import store_features
     from videopath_hf.training.preflight import describe, inspect_stage
     from videopath_hf.training.quarantine import Quarantine
@@ -159,6 +160,7 @@ def _train(job: _Job) -> None:
         figures = {**preflight.as_json(), "quarantined": [sample.model_dump() for sample in quarantine.samples()]}
         write_json(out / RUN, {**report, **figures, "seconds": round(time.perf_counter() - start, 1)})
         shutil.rmtree(out / CHECKPOINTS)
+    sample_rows(out).unlink(missing_ok=True)
     config.distributed_state.wait_for_everyone()
 
 

@@ -6,7 +6,21 @@ import sys
 import typer
 
 from videopath_hf import RESEARCH_NOTICE, __version__
-from videopath_hf.cli import ask, convert, curate, data, demo, doctor, evaluate, instruct, push, segments, train
+from videopath_hf.cli import (
+    ask,
+    convert,
+    curate,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    instruct,
+    labels,
+    plan,
+    push,
+    segments,
+    train,
+)
 from videopath_hf.errors import DISK_TROUBLES, UserError
 
 app = typer.Typer(
@@ -24,6 +38,8 @@ app.add_typer(segments.app)
 app.command(name="instruct", epilog=instruct.EXAMPLE)(instruct.instruct)
 app.add_typer(data.app)
 app.add_typer(push.app)
+app.command(name="labels", epilog=labels.EXAMPLE)(labels.labels)
+app.command(name="plan", epilog=plan.EXAMPLE)(plan.plan)
 app.command(name="train", epilog=train.TRAIN_EXAMPLE)(train.train)
 app.command(name="merge", epilog=train.MERGE_EXAMPLE)(train.merge)
 app.command(name="evaluate", epilog=evaluate.EXAMPLE)(evaluate.evaluate)

@@ -3,22 +3,39 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import torch
 from transformers import PreTrainedModel, ProcessorMixin, set_seed
 
+from videopath_hf.errors import UserError
 from videopath_hf.records import InstructionRecord
 from videopath_hf.training.callbacks import StepBar, StepLog
 from videopath_hf.training.collator import VideoPathCollator
 from videopath_hf.training.config import VideoPathSFTConfig
 from videopath_hf.training.parts import prepare_parts
 from videopath_hf.training.quarantine import Quarantine
-from videopath_hf.training.ranks import is_main
+from videopath_hf.training.ranks import is_main, world_size
 from videopath_hf.training.recipe import Recipe
 from videopath_hf.training.samples import Survey, to_dataset
 from videopath_hf.training.trainer import VideoPathSFTTrainer
 
 CHECKPOINTS = "checkpoints"
 LOG = "log.jsonl"
+_MERGE_SECONDS = 7200
+"""How long ranks wait for each other: the first one merges adapters, and checks them, alone."""
+
+
+def open_start(recipe: Recipe, model: str) -> tuple[Any, Any]:
+    """The model that a stage starts from, with its processor; in float32, or quantized where the recipe says so."""
+    from videopath_hf.modeling.loading import load_model
+
+    if recipe.lora.base not in ("4bit", "8bit"):
+        return load_model(model, dtype="float32")
+    if not torch.cuda.is_available():
+        raise UserError(f"lora.base = {recipe.lora.base!r} needs a GPU, and torch finds none: set lora.base=bfloat16")
+    device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    return load_model(model, dtype="bfloat16", device=device, bits=int(recipe.lora.base[0]))
 
 
 def make_collator(processor: ProcessorMixin, recipe: Recipe, root: Path) -> VideoPathCollator:
@@ -78,7 +95,7 @@ def make_config(recipe: Recipe, folder: Path) -> VideoPathSFTConfig:
         learning_rate=plan.learning_rate,
         vision_learning_rate=plan.vision_learning_rate,
         per_device_train_batch_size=plan.batch_size,
-        gradient_accumulation_steps=plan.accumulation,
+        gradient_accumulation_steps=plan.passes(world_size()),
         dataloader_drop_last=plan.drop_last,
         train_sampling_strategy="group_by_length" if plan.group_by_length else "random",
         dataloader_num_workers=plan.workers,
@@ -89,7 +106,17 @@ def make_config(recipe: Recipe, folder: Path) -> VideoPathSFTConfig:
         save_strategy="steps",
         save_steps=plan.save_steps,
         seed=plan.seed,
-        bf16=None if plan.bf16 == "auto" else plan.bf16,
+        bf16=_autocast(recipe),
         gradient_checkpointing=plan.gradient_checkpointing,
         max_length=recipe.max_length,
+        ddp_timeout=_MERGE_SECONDS,
+        report_to=[tracker for tracker in recipe.report_to if tracker != "tensorboard"] or "none",
+        run_name=f"{folder.absolute().parent.name} ({recipe.name})",
+        project="videopath_hf",
     )
+
+
+def _autocast(recipe: Recipe) -> bool | None:
+    if recipe.lora.base != "float32":
+        return True
+    return None if recipe.optimisation.bf16 == "auto" else recipe.optimisation.bf16

@@ -299,7 +299,7 @@ def _compute(
     loader = DataLoader(
         pending, batch_size=None, num_workers=config.dataloader_num_workers, collate_fn=partial(_pixels, plain)
     )
-    model.to(config.device)
+    model.model.vision_tower.to(config.device)  # a quantized decoder stays where it is
     training = model.training
     model.eval()
     entries: dict[str, Tensors] = {}
@@ -332,5 +332,5 @@ def _features(model: Any, pixels: torch.Tensor, dtype: torch.dtype) -> torch.Ten
     """Features [media, tiles, 1, tokens, dim] of pixel values [media, tiles, 3, S, S]."""
     media, tiles = pixels.shape[:2]
     parts: Iterable[torch.Tensor] = pixels.flatten(0, 1).split(_TILES)
-    seen = [model.model.tower_features(part.to(model.device))[0].to("cpu", dtype) for part in parts]
+    seen = [model.model.tower_features(part.to(model.model.vision_tower.device))[0].to("cpu", dtype) for part in parts]
     return torch.cat(seen).unflatten(0, (media, tiles)).unsqueeze(2)

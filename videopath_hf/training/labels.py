@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 import torch
 
+from videopath_hf.errors import UserError
+
 IGNORED = -100
 """Label of a token that is not trained on."""
 
@@ -37,7 +39,7 @@ def reference_mask(ids: torch.Tensor, trained: torch.Tensor, tokenizer: Any) -> 
 def _single_token(tokenizer: Any, text: str) -> int:
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     if len(ids) != 1:
-        raise ValueError(f"label_mask = reference needs {text!r} to be one token, this tokenizer makes {len(ids)}")
+        raise UserError(f"label_mask = reference needs {text!r} to be one token, this tokenizer makes {len(ids)}")
     return int(ids[0])
 
 

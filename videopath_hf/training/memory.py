@@ -1,99 +1,123 @@
-"""How much memory a training step takes, from sizes alone: no weight is read, no GPU is asked."""
+"""What training takes on one GPU, by what it is for; every figure is bytes, from shapes alone."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-_GRADIENT = 4
-_ADAMW = 8
-"""Bytes of the optimiser's two moments, float32, for each parameter that learns."""
+from videopath_hf.modeling.configuration_videopath_llava import VideoPathLlavaConfig
+from videopath_hf.training.recipe import Recipe
+from videopath_hf.training.shapes import Part
+
+_FLOAT = 4
+_BASE_BYTES = {"float32": 4.0, "bfloat16": 2.0, "8bit": 1.0, "4bit": 0.5 + 4 / 64}
+"""A weight that does not learn; 4-bit weights have a float32 scale for every 64 of them."""
+_HEAD_LOGITS = 256 * 2**20
+"""TRL's fused head makes logits in chunks of about this size, never all of them."""
+_GPU_ITSELF = 2**30
+"""CUDA's context, its kernels and cuBLAS's workspace: about 1 GiB on current GPUs."""
 
 
-class MemoryEstimate(NamedTuple):
-    """Bytes on each process at the peak of a step; `total` leaves out what the framework itself takes (about 1 GB).
+class Batch(NamedTuple):
+    """One forward pass of one process: `samples` samples of `tokens` tokens, showing `tiles` tiles or frames each."""
 
-    Args:
-        weights (`int`): float32 weights, and their copies in bfloat16 where the arithmetic is in it.
-        gradients (`int`), optimizer (`int`): of the parameters that learn.
-        activations (`int`): what the forward pass keeps for the backward pass of the longest batch.
-    """
+    samples: int
+    tokens: int
+    tiles: int
 
-    weights: int
-    gradients: int
-    optimizer: int
-    activations: int
+
+class Memory(NamedTuple):
+    """Bytes on one GPU."""
+
+    weights: float
+    gradients: float
+    optimizer: float
+    working_copies: float
+    activations: float
+    overhead: float
 
     @property
-    def total(self) -> int:
-        """All of it."""
+    def total(self) -> float:
         return sum(self)
 
 
-def estimate_memory(
-    parameters: Mapping[str, Mapping[str, int]],
-    config: Any,
+def training_memory(
+    recipe: Recipe,
+    config: VideoPathLlavaConfig,
+    parts: dict[str, Part],
+    batch: Batch,
     *,
-    tokens: int,
-    tiles: int,
-    bf16: bool = False,
-    gradient_checkpointing: bool = False,
-    shards: int = 1,
-) -> MemoryEstimate:
-    """Estimate the memory of one training step with AdamW.
-
-    Weights, gradients and moments are counted exactly; activations by what the layers of both transformers keep for
-    the backward pass when attention is computed in blocks (no matrix of scores), which is right within a third.
+    gpus: int = 1,
+    sharded: bool = False,
+    bf16: bool = True,
+    on_gpu: bool = True,
+) -> Memory:
+    """Estimate what one forward and backward pass and the optimizer's step hold at the same time.
 
     Args:
-        parameters (`Mapping`): of [`~videopath_hf.training.parts.parameter_table`]; the model may be on `meta`.
-        config ([`VideoPathLlavaConfig`]): of the model.
-        tokens (`int`): of the longest batch, padding included.
-        tiles (`int`): tiles and frames that the batch shows.
-        bf16 (`bool`, defaults to `False`): whether the arithmetic is in bfloat16; weights stay in float32.
-        gradient_checkpointing (`bool`, defaults to `False`): whether layers are recomputed.
-        shards (`int`, defaults to 1): processes over which weights, gradients and moments are spread (FSDP, ZeRO-3).
+        sharded (`bool`, defaults to `False`): weights, gradients and optimizer divided by the `gpus` (FSDP2, ZeRO-3).
+        bf16 (`bool`, defaults to `True`): bfloat16 autocast.
+        on_gpu (`bool`, defaults to `True`): whether CUDA's own memory counts.
     """
-    total = sum(part["total"] for part in parameters.values())
-    learning = sum(part["trainable"] for part in parameters.values())
-    size = 2 if bf16 else 4
-    return MemoryEstimate(
-        weights=(4 * total + (2 * total if bf16 else 0)) // shards,
-        gradients=_GRADIENT * learning // shards,
-        optimizer=_ADAMW * learning // shards,
-        activations=_activations(parameters, config, tokens, tiles, size, gradient_checkpointing),
+    share = gpus if sharded else 1
+    learns = sum(part.learns for part in parts.values())
+    weights = sum(_weights(recipe, name, part) for name, part in parts.items())
+    copies = _working_copies(recipe, config, learns, gpus, sharded, bf16)
+    return Memory(
+        weights / share,
+        _FLOAT * learns / share,
+        2 * _FLOAT * learns / share,
+        copies,
+        _activations(recipe, config, batch, bf16),
+        (_GPU_ITSELF if on_gpu else 0) + _HEAD_LOGITS * on_gpu,
     )
 
 
-def _activations(
-    parameters: Mapping[str, Mapping[str, int]], config: Any, tokens: int, tiles: int, size: int, recompute: bool
-) -> int:
-    text, vision = config.text_config, config.vision_config
-    patches = tiles * config.layout.side**2
-    learns = {part: bool(row["trainable"]) for part, row in parameters.items()}
-    stacks = [(tokens * _decoder_values(text, learns), tokens * text.hidden_size, text.num_hidden_layers)]
-    if learns["vision_tower"]:
-        stacks.append((patches * _tower_values(vision), patches * vision.hidden_size, vision.num_hidden_layers))
-    if recompute:  # the inputs of all layers, and all of the one that is being recomputed
-        kept = sum(border * layers for _, border, layers in stacks) + max(layer for layer, _, _ in stacks)
+def _weights(recipe: Recipe, name: str, part: Part) -> float:
+    base = recipe.lora.base
+    if name == "language_model" and base in ("4bit", "8bit"):
+        return _BASE_BYTES[base] * part.multiplied + 2.0 * (part.frozen - part.multiplied) + _FLOAT * part.learns
+    return _BASE_BYTES["bfloat16" if base != "float32" else base] * part.frozen + _FLOAT * part.learns
+
+
+def _working_copies(
+    recipe: Recipe, config: VideoPathLlavaConfig, learns: int, gpus: int, sharded: bool, bf16: bool
+) -> float:
+    text = config.text_config
+    if sharded:  # the embedding or the head and two layers, gathered whole
+        kv = text.hidden_size * text.num_key_value_heads // text.num_attention_heads
+        layer = text.hidden_size * (2 * text.hidden_size + 2 * kv + 3 * text.intermediate_size)
+        return (2 if bf16 else _FLOAT) * (text.vocab_size * text.hidden_size + 2 * layer)
+    buckets = _FLOAT * learns if gpus > 1 else 0  # DistributedDataParallel's
+    return buckets + (2.0 * learns if bf16 else 0)  # autocast keeps a bfloat16 copy of what learns through a pass
+
+
+def _activations(recipe: Recipe, config: VideoPathLlavaConfig, batch: Batch, bf16: bool) -> float:
+    size = 2 if bf16 else _FLOAT
+    recompute = recipe.optimisation.gradient_checkpointing
+    text, tower = config.text_config, config.vision_config
+    stream = 2 if recipe.lora.base != "float32" else _FLOAT  # residuals are float32 where the embeddings are
+    adapted = 7 if recipe.trainable.language_model == "lora" and recipe.lora.dropout > 0 else 0
+    tokens = batch.samples * batch.tokens
+    kv = text.hidden_size * text.num_key_value_heads // text.num_attention_heads
+    layer = (
+        2 * (_FLOAT + size) * text.hidden_size  # norms: float32 inside, their result
+        + size * (3 * text.hidden_size + 4 * kv)  # queries, keys, values, rotated; what attention gives
+        + 4 * size * text.intermediate_size
+        + adapted * (size + 1) * text.hidden_size  # dropout before each adapter: its result and its mask
+    )
+    decoder = _layers(text.num_hidden_layers, tokens * stream * text.hidden_size, tokens * layer, recompute)
+    seen = batch.samples * batch.tiles * (tower.image_size // tower.patch_size) ** 2
+    tower_layer = 2 * (_FLOAT + size) * tower.hidden_size + size * (
+        5 * tower.hidden_size + 2 * tower.intermediate_size
+    )
+    if recipe.trainable.vision_tower:
+        vision = _layers(tower.num_hidden_layers, seen * _FLOAT * tower.hidden_size, seen * tower_layer, recompute)
     else:
-        kept = sum(layer * layers for layer, _, layers in stacks)
-    projector = patches * (vision.hidden_size + 2 * text.hidden_size)
-    # The loss takes the vocabulary in pieces: it keeps no logits.
-    return size * (kept + projector * (learns["vision_tower"] or learns["projector"]))
+        vision = 0.0  # each layer's is freed before the next
+    projector = seen * size * (tower.hidden_size + 3 * text.hidden_size)
+    # A frozen tower's widest moment is over before the decoder begins.
+    passing = 0.0 if recipe.trainable.vision_tower else seen * tower_layer
+    return max(vision + projector + decoder, passing)
 
 
-def _decoder_values(text: Any, learns: Mapping[str, bool]) -> int:
-    """Values a token leaves behind in a layer with grouped attention and a gated MLP."""
-    hidden, inner = text.hidden_size, text.intermediate_size
-    head = getattr(text, "head_dim", None) or hidden // text.num_attention_heads
-    grouped = 6 * head * text.num_key_value_heads  # rotated queries, keys and values, and what attention returns
-    whole = 8 * hidden + grouped + 4 * inner
-    if learns.get("lora"):
-        return int(1.45 * whole)  # the adapters' own inputs, and the masks of their dropout
-    # Frozen linear layers and norms need no input of theirs to hand a gradient on.
-    return whole if learns["language_model"] else 4 * hidden + grouped + 3 * inner
-
-
-def _tower_values(vision: Any) -> int:
-    """Values a patch leaves behind in a layer of a plain vision transformer."""
-    inner = getattr(vision, "intermediate_size", 4 * vision.hidden_size)
-    return 8 * vision.hidden_size + 2 * inner
+def _layers(count: int, between: float, inside: float, recompute: bool) -> float:
+    """Kept for the backward pass: all of every layer, or what lies between layers and the inside of one."""
+    return count * between + inside * 2 if recompute else count * (between + inside)

@@ -64,7 +64,7 @@ def _with_adapters(model: Any, trainable: TrainableSettings, lora: LoraSettings)
     if outside := [name for name in targets if LANGUAGE_MODEL not in name.split(".")]:
         raise UserError(f"lora.targets = {lora.targets!r} also matches {outside[0]!r}, outside the language model")
     saved = [PROJECTOR] * trainable.projector + [VISION_TOWER] * trainable.vision_tower
-    return get_peft_model(
+    adapted = get_peft_model(
         model,
         LoraConfig(
             r=lora.r,
@@ -75,6 +75,16 @@ def _with_adapters(model: Any, trainable: TrainableSettings, lora: LoraSettings)
             bias="none",
         ),
     )
+    if lora.base != "float32":
+        _hold(adapted, torch.bfloat16)
+    return adapted
+
+
+def _hold(model: nn.Module, frozen: torch.dtype) -> None:
+    """What learns in float32, since small steps vanish in less; the rest, where it is not quantized, in `frozen`."""
+    for parameter in model.parameters():
+        if parameter.is_floating_point():
+            parameter.data = parameter.data.to(torch.float32 if parameter.requires_grad else frozen)
 
 
 def _a_linear(model: nn.Module) -> str:

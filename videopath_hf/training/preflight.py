@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from videopath_hf.training.memory import MemoryEstimate, estimate_memory
+from videopath_hf.training.memory import Batch, Memory, training_memory
 from videopath_hf.training.parts import parameter_table
 from videopath_hf.training.recipe import Recipe
 from videopath_hf.training.samples import Survey
+from videopath_hf.training.shapes import count_parts
 
 _BINS = 8
 _BAR = 30
@@ -27,11 +28,12 @@ class Preflight(NamedTuple):
 
     parameters: dict[str, dict[str, int]]
     histogram: list[Bin]
-    memory: MemoryEstimate
+    memory: Memory
 
     def as_json(self) -> dict[str, Any]:
         """The figures for `run.json`."""
-        memory = {"total": self.memory.total, **self.memory._asdict()}
+        sizes = {"total": self.memory.total, **self.memory._asdict()}
+        memory = {name: round(size) for name, size in sizes.items()}
         return {"memory": memory, "histogram": [bin_._asdict() for bin_ in self.histogram]}
 
 
@@ -45,19 +47,20 @@ def inspect_stage(model: Any, config: Any, recipe: Recipe, survey: Survey, args:
         survey ([`~videopath_hf.training.samples.Survey`]): of its samples.
         args ([`VideoPathSFTConfig`]): of its trainer.
     """
-    parameters = parameter_table(model)
-    size = args.per_device_train_batch_size
-    sharded = any(os.environ.get(f"ACCELERATE_USE_{kind}") == "true" for kind in ("FSDP", "DEEPSPEED"))
-    memory = estimate_memory(
-        parameters,
+    batch = Batch(args.per_device_train_batch_size, max(survey.lengths.values()), survey.most_tiles)
+    memory = training_memory(
+        recipe,
         config,
-        tokens=size * max(survey.lengths.values()),
-        tiles=size * survey.most_tiles,
+        count_parts(model),
+        batch,
+        gpus=args.world_size,
+        sharded=any(os.environ.get(f"ACCELERATE_USE_{kind}") == "true" for kind in ("FSDP", "DEEPSPEED")),
         bf16=bool(args.bf16),
-        gradient_checkpointing=args.gradient_checkpointing,
-        shards=args.world_size if sharded else 1,
+        on_gpu=not args.use_cpu,
     )
-    return Preflight(parameters, length_histogram(list(survey.lengths.values()), recipe.max_length), memory)
+    return Preflight(
+        parameter_table(model), length_histogram(list(survey.lengths.values()), recipe.max_length), memory
+    )
 
 
 def length_histogram(lengths: Sequence[int], budget: int) -> list[Bin]:
@@ -78,7 +81,9 @@ def describe(preflight: Preflight, budget: int) -> str:
         bar = "#" * -(-samples * _BAR // most)
         lines.append(f"    {low + 1:>7,} to {high:>7,} {samples:>8,} {bar}".rstrip())
     memory = preflight.memory
-    parts = ", ".join(f"{name} {_gigabytes(value)}" for name, value in memory._asdict().items())
+    parts = ", ".join(
+        f"{name.replace('_', ' ')} {_gigabytes(value)}" for name, value in memory._asdict().items() if value
+    )
     lines.append(f"  memory of a step, estimated: {_gigabytes(memory.total)} ({parts})")
     return "\n".join(lines)
 
@@ -89,5 +94,5 @@ def _share(row: Mapping[str, int]) -> str:
     return f"{row['trainable']:,} of {row['total']:,} parameters"
 
 
-def _gigabytes(size: int) -> str:
+def _gigabytes(size: float) -> str:
     return f"{size / 1e9:.3g} GB"

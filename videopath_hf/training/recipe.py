@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from videopath_hf.errors import UserError
 from videopath_hf.files import content_hash
@@ -66,12 +66,16 @@ class LoraSettings(Settings):
         dropout (`float`, defaults to 0.05): dropout before A.
         targets (`str`): regular expression that the full module name must match; it may reach into the language
             model only.
+        base (`str`, defaults to `"float32"`): what weights that do not learn are held in: `float32`, `bfloat16`, or
+            `8bit` and `4bit` (the language model through bitsandbytes, the rest in bfloat16). What learns is float32
+            always; anything but `float32` trains under bfloat16 autocast.
     """
 
     r: Positive = 128
     alpha: Positive = 256
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
     targets: str = LANGUAGE_MODEL_LINEARS
+    base: Literal["float32", "bfloat16", "8bit", "4bit"] = "float32"
 
 
 class FrameSettings(Settings):
@@ -119,7 +123,10 @@ class OptimisationSettings(Settings):
         learning_rate (`float`): of everything that learns.
         vision_learning_rate (`float`, *optional*): of the vision tower; `learning_rate` where left out.
         batch_size (`int`): samples a forward pass and process.
-        accumulation (`int`, defaults to 1): forward passes an optimiser step.
+        global_batch (`int`, *optional*): samples an optimiser step over all processes; together with `batch_size` it
+            decides `accumulation`, so that one recipe makes the same steps on one GPU and on eight.
+        accumulation (`int`, *optional*): forward passes an optimiser step; where left out, what `global_batch` takes,
+            or 1.
         drop_last (`bool`, defaults to `False`): leave out the last, short batch of an epoch.
         group_by_length (`bool`, defaults to `True`): batches of samples of like length, in random order all the same.
         warmup_ratio (`float`, defaults to 0.03): share of the steps over which the rate rises.
@@ -138,7 +145,8 @@ class OptimisationSettings(Settings):
     learning_rate: Rate
     vision_learning_rate: Rate | None = None
     batch_size: Positive
-    accumulation: Positive = 1
+    global_batch: Positive | None = None
+    accumulation: Positive | None = None
     drop_last: bool = False
     group_by_length: bool = True
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.03
@@ -150,6 +158,54 @@ class OptimisationSettings(Settings):
     bf16: bool | Literal["auto"] = "auto"
     gradient_checkpointing: bool = False
     workers: Annotated[int, Field(ge=0)] = 0
+
+    def passes(self, processes: int) -> int:
+        """Forward passes an optimiser step on so many processes.
+
+        Raises:
+            UserError: no number of them makes `global_batch` samples.
+        """
+        if self.global_batch is None:
+            return self.accumulation or 1
+        samples = self.batch_size * processes
+        passes = self.accumulation or max(1, self.global_batch // samples)
+        if passes * samples != self.global_batch:
+            raise UserError(
+                f"batch_size {self.batch_size} x accumulation {passes} x {processes} processes are "
+                f"{passes * samples} samples a step, optimisation.global_batch is {self.global_batch}: change "
+                f"batch_size or accumulation, or say optimisation.global_batch={passes * samples}"
+            )
+        return passes
+
+
+class EvaluationSettings(Settings):
+    """Questions asked of the model while it trains, about records it does not learn from.
+
+    Args:
+        every (`int`): optimiser steps between two rounds of questions; the last step always has one.
+        samples (`int`, defaults to 32): at most so many records, chosen by a seeded hash of their ids.
+        kinds (`list[str]`, defaults to `["video"]`): kinds of records that are asked about.
+        split (`str`, defaults to `"test"`): the split they are of.
+        max_new_tokens (`int`, defaults to 256): longest answer.
+        patience (`int`, *optional*): stop after so many rounds without a better score.
+        keep_best (`bool`, defaults to `False`): the stage ends with the weights of the best round instead of the last.
+    """
+
+    every: Positive
+    samples: Positive = 32
+    kinds: Annotated[tuple[InstructionKind, ...], Field(min_length=1)] = ("video",)
+    split: Split = "test"
+    max_new_tokens: Positive = 256
+    patience: Positive | None = None
+    keep_best: bool = False
+
+    @property
+    def decides(self) -> bool:
+        """Whether the answers decide which weights the stage ends with."""
+        return self.patience is not None or self.keep_best
+
+
+Tracker = Literal["trackio", "tensorboard", "wandb"]
 
 
 class Recipe(Settings):
@@ -171,6 +227,9 @@ class Recipe(Settings):
         over_budget (`str`, defaults to `"drop"`): what becomes of a longer one: `drop` leaves it out whole;
             `fewer_frames` takes as many frames of its clips as fit, at least one, and leaves it out where none do.
             `run.json` names every such sample.
+        evaluation (`EvaluationSettings`, *optional*): questions asked while the stage trains.
+        report_to (`list[str]`, defaults to none): where curves go besides `log.jsonl` and `training.html`, of
+            `trackio`, `tensorboard` and `wandb`.
         cache_features (`Path`, *optional*): folder in which the features of a frozen vision tower are kept, so that
             it sees each medium once; several stages, and runs, of one tower may share it. Not for a tower that learns.
     """
@@ -191,6 +250,22 @@ class Recipe(Settings):
     visual: VisualSettings = VisualSettings()
     lora: LoraSettings = LoraSettings()
     optimisation: OptimisationSettings
+    evaluation: EvaluationSettings | None = None
+    report_to: tuple[Tracker, ...] = ()
+
+    @field_validator("report_to", mode="before")
+    @classmethod
+    def _one_tracker(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _base_is_frozen(self) -> "Recipe":
+        if self.lora.base != "float32" and self.trainable.language_model != "lora":
+            raise ValueError(
+                f"lora.base = {self.lora.base!r} is for adapters on a frozen language model: set "
+                "trainable.language_model: lora, or leave lora.base out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _features_stay(self) -> "Recipe":
@@ -223,7 +298,10 @@ class Recipe(Settings):
             "cache_features": True,
             "data": {"path", "media", "max_dropped", "cache_mb"},
             "optimisation": {"save_steps", "workers"},
+            "report_to": True,
         }
+        if self.evaluation is None or not self.evaluation.decides:
+            beside["evaluation"] = True
         return self.model_dump(mode="json", exclude=beside)
 
     def settings_hash(self) -> str:

@@ -17,6 +17,7 @@ from videopath_hf.progress import note
 from videopath_hf.records import InstructionRecord
 from videopath_hf.runs import Steps, claim_output
 from videopath_hf.training.claims import check_begun, write_begun
+from videopath_hf.training.extras import check_extras
 from videopath_hf.training.hashes import model_hash
 from videopath_hf.training.quiet import quiet_libraries
 from videopath_hf.training.ranks import is_main
@@ -80,6 +81,7 @@ def run_stage(recipe: Recipe) -> StageResult:
     """
     from videopath_hf.training.samples import choose_records, data_hash, media_root
 
+    check_extras(recipe)
     model, path, out = recipe.places()
     records = choose_records(recipe, path)
     data = media_root(recipe, path)
@@ -122,9 +124,15 @@ def _result(job: _Job, finished_before: bool) -> StageResult:
 
 
 def _train(job: _Job) -> None:
-    from videopath_hf.modeling.loading import load_model
     from videopath_hf.training import checkpoints
-    from videopath_hf.training.build import CHECKPOINTS, make_collator, make_config, make_trainer, sample_rows
+    from videopath_hf.training.build import (
+        CHECKPOINTS,
+        make_collator,
+        make_config,
+        make_trainer,
+        open_start,
+        sample_rows,
+    )
     from videopath_hf.training.features import store_features
     from videopath_hf.training.preflight import describe, inspect_stage
     from videopath_hf.training.quarantine import Quarantine
@@ -133,7 +141,7 @@ def _train(job: _Job) -> None:
 
     start = time.perf_counter()
     recipe, out = job.recipe, job.out
-    model, processor = load_model(job.model, dtype="float32")
+    model, processor = open_start(recipe, job.model)
     set_visual(model, processor, recipe.visual.model_dump(exclude_none=True))
     collator = make_collator(processor, recipe, job.data)
     config = make_config(recipe, out / CHECKPOINTS)

@@ -9,13 +9,13 @@ Several records may show one file: it lies there once. Images are no second conf
 `datasets` opens all configurations of a folder with the builder that fits the first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import get_args
 
 from videopath_hf.data.media import check_media, link_or_copy
 from videopath_hf.errors import UserError
-from videopath_hf.files import atomic_dir, read_records, write_records
+from videopath_hf.files import atomic_dir, iter_records, write_records
 from videopath_hf.records import InstructionKind, InstructionRecord, Split
 
 INSTRUCTIONS = "instructions.jsonl"
@@ -65,19 +65,34 @@ def read_instructions(root: str | Path, kinds: Sequence[str], split: str) -> lis
         UserError: no such folder, an unknown kind or split, a malformed record, an id that stands twice, messages
             that do not fit the media, media that are missing, empty or outside of the folder.
     """
+    records = [record for _, record in scan_instructions(root, kinds, split)]
+    check_media(root, records)
+    return records
+
+
+def scan_instructions(root: str | Path, kinds: Sequence[str], split: str) -> Iterator[tuple[int, InstructionRecord]]:
+    """What `read_instructions` reads, one record at a time, each with the byte at which its line starts.
+
+    Media are not looked for.
+
+    Raises:
+        UserError: as `read_instructions`, when the reading gets there.
+    """
     check_choice(kinds, split)
     path = Path(root) / INSTRUCTIONS
     if not path.is_file():
         raise UserError(
             f"{root} is not a dataset folder: it has no {INSTRUCTIONS}; make one with `videopath instruct`"
         )
-    records = read_records(path, InstructionRecord)
-    _check_ids(path, records)
-    chosen = [record for record in records if record.kind in kinds and record.split == split]
-    for record in chosen:
-        check_messages(path, record)
-    check_media(root, chosen)
-    return chosen
+    seen: set[int] = set()  # of 64 bits each: the ids themselves would take several times that
+    for offset, record in iter_records(path, InstructionRecord):
+        mark = hash(record.id)
+        if mark in seen:
+            raise UserError(f"{path}: record id {record.id!r} stands there twice; ids must be unique")
+        seen.add(mark)
+        if record.kind in kinds and record.split == split:
+            check_messages(path, record)
+            yield offset, record
 
 
 def check_choice(kinds: Sequence[str], split: str) -> None:
@@ -85,14 +100,6 @@ def check_choice(kinds: Sequence[str], split: str) -> None:
     for name, values, known in (("kind", kinds, get_args(InstructionKind)), ("split", [split], get_args(Split))):
         if wrong := [value for value in values if value not in known]:
             raise UserError(f"unknown {name} {wrong[0]!r} of records; known: {', '.join(known)}")
-
-
-def _check_ids(path: Path, records: Sequence[InstructionRecord]) -> None:
-    seen: set[str] = set()
-    for record in records:
-        if record.id in seen:
-            raise UserError(f"{path}: record id {record.id!r} stands there twice; ids must be unique")
-        seen.add(record.id)
 
 
 def check_messages(path: Path, record: InstructionRecord) -> None:

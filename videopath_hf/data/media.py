@@ -17,11 +17,14 @@ def media_paths(root: str | Path, record: InstructionRecord) -> list[Path]:
 
 def check_media(root: str | Path, records: Iterable[InstructionRecord]) -> None:
     """Raise `UserError` naming the media that are absent or empty and the records that need them."""
-    needed: dict[Path, tuple[str, str]] = {}
+    needed: set[int] = set()  # 64 bits a medium, however many records show it
+    absent: list[tuple[str, str]] = []
     for record in records:
         for media, path in zip(record.media, media_paths(root, record), strict=True):
-            needed.setdefault(path, (media.path, record.id))
-    absent = [names for path, names in needed.items() if not path.is_file() or path.stat().st_size == 0]
+            mark = hash(str(path))
+            if mark not in needed and (not path.is_file() or path.stat().st_size == 0):
+                absent.append((media.path, record.id))
+            needed.add(mark)
     if absent:
         shown = ", ".join(f"{path} (record {record})" for path, record in absent[:5])
         more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""

@@ -212,7 +212,20 @@ class VideoPathLlavaModel(VideoPathLlavaPreTrainedModel, LlavaOnevisionModel):
     def _encode(
         self, tiles: torch.Tensor, layer: int | list[int] | None, strategy: str | None, **kwargs: Any
     ) -> tuple[torch.Tensor, BaseModelOutputWithPooling]:
-        """Projected features (tiles, tokens, dim) of tiles (tiles, 3, S, S), and what the tower returned."""
+        """Projected features (tiles, tokens, dim) of tiles (tiles, 3, S, S), and what the tower returned.
+
+        Tiles of one channel (tiles, 1, tokens, dim) are what `tower_features` gave of them before.
+        """
+        if tiles.shape[1] == 1:
+            dtype = next(self.multi_modal_projector.parameters()).dtype
+            return self.multi_modal_projector(tiles[:, 0].to(dtype)), BaseModelOutputWithPooling()
+        features, outputs = self.tower_features(tiles, layer, strategy, **kwargs)
+        return self.multi_modal_projector(features), outputs
+
+    def tower_features(
+        self, tiles: torch.Tensor, layer: int | list[int] | None = None, strategy: str | None = None, **kwargs: Any
+    ) -> tuple[torch.Tensor, BaseModelOutputWithPooling]:
+        """What the projector sees (tiles, tokens, dim) of tiles (tiles, 3, S, S), and all that the tower returned."""
         layer = self.config.vision_feature_layer if layer is None else layer
         strategy = strategy or self.config.vision_feature_select_strategy
         kwargs.pop("return_dict", None)
@@ -222,7 +235,7 @@ class VideoPathLlavaModel(VideoPathLlavaPreTrainedModel, LlavaOnevisionModel):
         features = torch.cat([outputs.hidden_states[index] for index in layers], dim=-1)
         if strategy == "default":  # without the class token
             features = features[:, 1:]
-        return self.multi_modal_projector(features), outputs
+        return features, outputs
 
     def _placeholders(self, token: int, input_ids: torch.Tensor | None, inputs_embeds: torch.Tensor) -> torch.Tensor:
         if input_ids is not None:

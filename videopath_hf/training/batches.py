@@ -44,7 +44,7 @@ class ModalityBatches(Sampler[list[int]]):
         self.seed = seed
         self.drop_last = drop_last
         self.world_size = world_size
-        self.lengths = lengths
+        self.lengths = None if lengths is None else list(lengths)  # a column on disk is slow to sort by
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:

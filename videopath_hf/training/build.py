@@ -1,6 +1,7 @@
 """What a recipe stands for in TRL's terms: the collator, the arguments and the trainer."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def make_trainer(
     model: PreTrainedModel,
     recipe: Recipe,
     config: VideoPathSFTConfig,
-    records: list[InstructionRecord],
+    records: Sequence[InstructionRecord],
     survey: Survey,
     collator: VideoPathCollator,
     out: Path,
@@ -78,7 +79,7 @@ def make_trainer(
     trainer = VideoPathSFTTrainer(
         model=model,
         args=config,
-        train_dataset=to_dataset(records, survey),
+        train_dataset=to_dataset(records, survey, sample_rows(out)),
         data_collator=collator,
         callbacks=callbacks,
         quarantine=quarantine,
@@ -96,6 +97,11 @@ def _tensorboard(recipe: Recipe, out: Path) -> list[TrainerCallback]:
     from transformers.integrations import TensorBoardCallback
 
     return [TensorBoardCallback(SummaryWriter(log_dir=str(out / "tensorboard")))]
+
+
+def sample_rows(out: Path) -> Path:
+    """Where this rank's rows lie while the stage in `out` trains on them."""
+    return out / f".samples-{os.environ.get('RANK', '0')}.arrow"
 
 
 def make_config(recipe: Recipe, folder: Path) -> VideoPathSFTConfig:

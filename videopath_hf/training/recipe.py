@@ -230,6 +230,8 @@ class Recipe(Settings):
         evaluation (`EvaluationSettings`, *optional*): questions asked while the stage trains.
         report_to (`list[str]`, defaults to none): where curves go besides `log.jsonl` and `training.html`, of
             `trackio`, `tensorboard` and `wandb`.
+        cache_features (`Path`, *optional*): folder in which the features of a frozen vision tower are kept, so that
+            it sees each medium once; several stages, and runs, of one tower may share it. Not for a tower that learns.
     """
 
     stage: Annotated[int, Field(ge=0, le=3)]
@@ -243,6 +245,7 @@ class Recipe(Settings):
     several_images: Literal["anyres", "pad"] = "anyres"
     max_length: Positive = 32768
     over_budget: Literal["drop", "fewer_frames"] = "drop"
+    cache_features: Path | None = None
     frames: FrameSettings = FrameSettings()
     visual: VisualSettings = VisualSettings()
     lora: LoraSettings = LoraSettings()
@@ -272,6 +275,15 @@ class Recipe(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _features_stay(self) -> "Recipe":
+        if self.cache_features is not None and self.trainable.vision_tower:
+            raise ValueError(
+                f"cache_features = {self.cache_features} with trainable.vision_tower = true: features of a tower that "
+                "learns change at every step; set trainable.vision_tower=false or leave cache_features out"
+            )
+        return self
+
     @property
     def label(self) -> str:
         """How the stage is called in messages, e.g. `stage 1 (image_sft)`."""
@@ -291,6 +303,7 @@ class Recipe(Settings):
         beside: Any = {
             "model": True,
             "out": True,
+            "cache_features": True,
             "data": {"path", "media", "max_dropped", "cache_mb"},
             "optimisation": {"save_steps", "workers"},
             "report_to": True,

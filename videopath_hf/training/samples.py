@@ -2,24 +2,25 @@
 
 import hashlib
 import math
+from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from videopath_hf.data.folder import read_instructions
 from videopath_hf.data.media import check_media, media_paths
 from videopath_hf.data.sources import check_rejects, open_source
 from videopath_hf.errors import TooManyRejectsError, UserError
-from videopath_hf.files import content_hash
+from videopath_hf.files import atomic_path
 from videopath_hf.progress import note, track
 from videopath_hf.records import InstructionRecord, RecordReject
 from videopath_hf.training.collator import VideoPathCollator
 from videopath_hf.training.lengths import Measure
 from videopath_hf.training.reading import SampleError
 from videopath_hf.training.recipe import Recipe
+from videopath_hf.training.stored import StoredRecords, spool, stored_records
 
 _SAMPLED = 1 << 16
 _WORTH_WORKERS = 2000
@@ -59,8 +60,8 @@ class Survey(BaseModel):
     dropped: list[DroppedSample] = []
 
 
-def choose_records(recipe: Recipe, path: Path) -> list[InstructionRecord]:
-    """The records of the recipe's kinds, split and share.
+def choose_records(recipe: Recipe, path: Path) -> StoredRecords:
+    """The records of the recipe's kinds, split and share; they stay on disk.
 
     Raises:
         UserError: there are none, or media are missing.
@@ -69,14 +70,15 @@ def choose_records(recipe: Recipe, path: Path) -> list[InstructionRecord]:
     if path.is_file():
         records = _read_file(recipe, path)
     else:
-        records = read_instructions(path, recipe.data.kinds, recipe.data.split)
+        records = stored_records(path, recipe.data.kinds, recipe.data.split)
     if not records:
         kinds = ", ".join(recipe.data.kinds)
         raise UserError(f"{path} holds no record of kind {kinds} in split {recipe.data.split}: nothing to train on")
+    if recipe.data.fraction == 1:
+        return records
     count = math.ceil(recipe.data.fraction * len(records))
-    ranked = sorted(records, key=lambda record: _rank(record.id, recipe.optimisation.seed))
-    chosen = {record.id for record in ranked[:count]}
-    return [record for record in records if record.id in chosen]
+    ranks = array("Q", (_rank(record.id, recipe.optimisation.seed) for record in records))
+    return records.choose(sorted(sorted(range(len(ranks)), key=ranks.__getitem__)[:count]))
 
 
 def media_root(recipe: Recipe, path: Path) -> Path:
@@ -84,20 +86,24 @@ def media_root(recipe: Recipe, path: Path) -> Path:
     return recipe.data.media or (path.parent if path.is_file() else path)
 
 
-def _read_file(recipe: Recipe, path: Path) -> list[InstructionRecord]:
+def _read_file(recipe: Recipe, path: Path) -> StoredRecords:
     root = media_root(recipe, path)
     if path.suffix.lower() == ".zip":
         raise UserError(f"{path} cannot be trained on as it is; unpack it with `videopath data convert`")
     source = open_source(path, media=[root], seed=recipe.optimisation.seed)
-    records = []
     total = 0
     reasons: Counter[str] = Counter()
-    for item in track(source.read(), "Reading records"):
-        total += 1
-        if isinstance(item, RecordReject):
-            reasons[f"{item.file}, {item.where}: {item.reason}"] += 1
-        elif item.kind in recipe.data.kinds and item.split == recipe.data.split:
-            records.append(item)
+
+    def wanted() -> Iterator[InstructionRecord]:
+        nonlocal total
+        for item in track(source.read(), "Reading records"):
+            total += 1
+            if isinstance(item, RecordReject):
+                reasons[f"{item.file}, {item.where}: {item.reason}"] += 1
+            elif item.kind in recipe.data.kinds and item.split == recipe.data.split:
+                yield item
+
+    records = spool(wanted())
     if reasons:
         note(f"{sum(reasons.values())} entries of {path} make no record; `videopath data check` lists them")
     check_rejects(sum(reasons.values()), total, recipe.data.max_dropped, reasons, "data.max_dropped is the limit")
@@ -105,17 +111,25 @@ def _read_file(recipe: Recipe, path: Path) -> list[InstructionRecord]:
     return records
 
 
-def _rank(record_id: str, seed: int) -> str:
-    return hashlib.sha256(f"{seed}:{record_id}".encode()).hexdigest()
+def _rank(record_id: str, seed: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}:{record_id}".encode()).digest()[:8], "big")
 
 
-def data_hash(records: Sequence[InstructionRecord], root: Path) -> str:
+def data_hash(records: Iterable[InstructionRecord], root: Path) -> str:
     """Hash of the records and of their media: size, first and last 64 KiB of each file."""
-    paths = sorted({path for record in records for path in media_paths(root, record)})
-    return content_hash(list(records), [_fingerprint(path) for path in paths])
+    digest = hashlib.sha256()
+    seen: set[int] = set()
+    for record in records:
+        digest.update(record.model_dump_json().encode(errors="surrogatepass"))
+        for path in media_paths(root, record):
+            if (mark := hash(str(path))) not in seen:
+                seen.add(mark)
+                digest.update(fingerprint(path).encode())
+    return digest.hexdigest()[:16]
 
 
-def _fingerprint(path: Path) -> str:
+def fingerprint(path: Path) -> str:
+    """What a medium is known by: its size and a hash of its first and last 64 KiB."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         digest = hashlib.sha256(stream.read(_SAMPLED))
@@ -178,26 +192,38 @@ def check_dropped(dropped: Sequence[DroppedSample], total: int, limit: float) ->
     )
 
 
-def to_dataset(records: Sequence[InstructionRecord], survey: Survey) -> Any:
+def to_dataset(records: Iterable[InstructionRecord], survey: Survey, path: Path | None = None) -> Any:
     """The records that `survey` has a length of, as the [`~datasets.Dataset`] that [`VideoPathSFTTrainer`] takes.
 
     The empty column `images` is what makes TRL's trainer leave the rows to the collator: without it, videos are
-    silently dropped and training goes on as text only.
+    silently dropped and training goes on as text only. With `path` the rows lie in that Arrow file, which is mapped
+    into memory and so takes none; without it they are held.
     """
-    from datasets import Dataset
+    from datasets import Dataset, Features, List, Value
+    from datasets.arrow_writer import ArrowWriter
 
-    records = [record for record in records if record.id in survey.lengths]
+    kinds = {"id": "string", "modality": "string", "length": "int64", "record": "string", "frames": "int64"}
+    features = Features({**{name: Value(kind) for name, kind in kinds.items()}, "images": List(Value("null"))})
     frames = {sample.id: sample.frames for sample in survey.fewer}
-    return Dataset.from_dict(
+    rows: Iterator[dict[str, Any]] = (
         {
-            "id": [record.id for record in records],
-            "modality": [modality_of(record) for record in records],
-            "length": [survey.lengths[record.id] for record in records],
-            "record": [record.model_dump_json() for record in records],
-            "frames": [frames.get(record.id) for record in records],
-            "images": [[] for _ in records],
+            "id": record.id,
+            "modality": modality_of(record),
+            "length": survey.lengths[record.id],
+            "record": record.model_dump_json(),
+            "frames": frames.get(record.id),
+            "images": [],
         }
+        for record in records
+        if record.id in survey.lengths
     )
+    if path is None:
+        return Dataset.from_list(list(rows), features=features)
+    with atomic_path(path) as temporary, ArrowWriter(features=features, path=str(temporary)) as writer:
+        for row in rows:
+            writer.write(row)
+        writer.finalize()
+    return Dataset.from_file(str(path))
 
 
 def modality_of(record: InstructionRecord) -> str:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
 from importlib.metadata import version
@@ -66,7 +67,7 @@ class _Job(NamedTuple):
     model: str
     data: Path
     out: Path
-    records: list[InstructionRecord]
+    records: Sequence[InstructionRecord]
     model_hash: str
     data_hash: str
     exam: "Exam | None"
@@ -137,7 +138,15 @@ def _result(job: _Job, finished_before: bool) -> StageResult:
 
 def _train(job: _Job) -> None:
     from videopath_hf.training import checkpoints
-    from videopath_hf.training.build import CHECKPOINTS, make_collator, make_config, make_trainer, open_start
+    from videopath_hf.training.build import (
+        CHECKPOINTS,
+        make_collator,
+        make_config,
+        make_trainer,
+        open_start,
+        sample_rows,
+    )
+    from videopath_hf.training.features import store_features
     from videopath_hf.training.preflight import describe, inspect_stage
     from videopath_hf.training.quarantine import Quarantine
     from videopath_hf.training.results import keep_best, save_result
@@ -152,6 +161,8 @@ def _train(job: _Job) -> None:
     config = make_config(recipe, out / CHECKPOINTS)
     with config.distributed_state.main_process_first():
         survey = _survey(job, collator)
+    if recipe.cache_features is not None:
+        collator = store_features(model, collator, job.records, survey, recipe.cache_features, config)
     checkpoint = checkpoints.last_good(out / CHECKPOINTS)
     resumed = checkpoints.step_of(checkpoint) if checkpoint else 0
     quarantine = Quarantine(out / QUARANTINE, survey.dropped, len(job.records), recipe.data.max_dropped)
@@ -174,6 +185,7 @@ def _train(job: _Job) -> None:
         figures = {**preflight.as_json(), "quarantined": [sample.model_dump() for sample in quarantine.samples()]}
         write_json(out / RUN, {**report, **figures, "seconds": round(time.perf_counter() - start, 1)})
         _clear(out)
+    sample_rows(out).unlink(missing_ok=True)
     config.distributed_state.wait_for_everyone()
 
 

@@ -1,0 +1,336 @@
+"""Features of a frozen vision tower, computed once: every later epoch, stage and run reads them instead of pixels.
+
+A record's features are known by the tower's weights and what is taken from it, by the content of the record's media,
+by the frames taken and by how they are made into pixels: anything else has another key, so nothing stale is ever read.
+They lie in safetensors shards that are written aside and renamed: what a kill leaves behind is whole, and goes on.
+"""
+
+import copy
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from transformers.image_processing_utils import BatchFeature
+
+from videopath_hf.data.media import media_paths
+from videopath_hf.errors import UserError
+from videopath_hf.files import atomic_path, content_hash, resolve_inside
+from videopath_hf.modeling.videos_videopath_llava import VideoPathVideoMetadata, list_metadata
+from videopath_hf.progress import note, track
+from videopath_hf.records import InstructionRecord
+from videopath_hf.training.collator import SampleCache, VideoPathCollator
+from videopath_hf.training.reading import BrokenMediaError, clip_metadata
+from videopath_hf.training.samples import Survey, fingerprint
+
+SHARD_BYTES = 128_000_000
+"""Features gathered in memory before they are written as one shard."""
+_VERSION = 1  # of what is stored; raise it where the same key would stand for something else
+_TILES = 32  # that the tower sees at once
+_OPEN = 16  # shards held open by each process
+_PIXELS = ("pixel_values", "pixel_values_videos")
+_STORED = (*_PIXELS, "image_sizes", "image_num_tiles", "video_num_frames")
+
+Tensors = dict[str, torch.Tensor]
+
+
+class _Place(NamedTuple):
+    shard: str
+    names: tuple[str, ...]
+
+
+class FeatureStore:
+    """Features on disk, by key.
+
+    Args:
+        folder (`Path`): of the shards; made when the first is written. Several runs may read and write it at once.
+
+    Raises:
+        UserError: a shard is damaged; it is named.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._places: dict[str, _Place] = {}
+        self._handles: OrderedDict[str, Any] = OrderedDict()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take in the shards that others have written since."""
+        known = {place.shard for place in self._places.values()}
+        kinds: dict[tuple[str, ...], tuple[str, ...]] = {}
+        for path in sorted(self.folder.glob("features-*.safetensors")):
+            if path.name in known:
+                continue
+            names: dict[str, list[str]] = {}
+            for full in self._open(path.name).keys():  # noqa: SIM118
+                key, _, name = full.partition("/")
+                names.setdefault(key, []).append(name)
+            for key, held in names.items():
+                # The same few tuples for millions of keys.
+                self._places[key] = _Place(path.name, kinds.setdefault(tuple(sorted(held)), tuple(sorted(held))))
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def get(self, key: str) -> Tensors:
+        """What was stored under `key`; raises `KeyError` where nothing was."""
+        place = self._places[key]
+        shard = self._open(place.shard)
+        return {name: shard.get_tensor(f"{key}/{name}") for name in place.names}
+
+    def write(self, entries: Mapping[str, Tensors]) -> Path:
+        """Write one shard, whole or not at all.
+
+        Raises:
+            OSError: the disk is full or may not be written to.
+        """
+        tensors = {
+            f"{key}/{name}": value.contiguous() for key, held in entries.items() for name, value in held.items()
+        }
+        path = self.folder / f"features-{content_hash(sorted(entries))}.safetensors"
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(save(tensors))
+        self.refresh()
+        return path
+
+    def _open(self, shard: str) -> Any:
+        if shard in self._handles:
+            self._handles.move_to_end(shard)
+            return self._handles[shard]
+        path = self.folder / shard
+        try:
+            handle = safe_open(path, framework="pt")
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"features in {path} cannot be read ({error}); delete it and run again") from None
+        self._handles[shard] = handle
+        if len(self._handles) > _OPEN:
+            self._handles.popitem(last=False)
+        return handle
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_handles": OrderedDict()}  # open files do not travel to other processes
+
+
+class FeatureCollator(VideoPathCollator):
+    """A [`VideoPathCollator`] whose batches carry stored features in place of pixels.
+
+    The tensors keep their names: `pixel_values` [images, tiles, 1, tokens, dim] in place of [images, tiles, 3, S, S],
+    and so for videos; the model tells them by their single channel. A batch with a record that has no features (of
+    another split, say) is made of pixels as a whole.
+
+    Args:
+        collator ([`VideoPathCollator`]): how batches of pixels are made.
+        store ([`FeatureStore`]): the features.
+        identity (`str`): hash of the tower and of what is taken from it, see [`tower_identity`].
+    """
+
+    def __init__(self, collator: VideoPathCollator, store: FeatureStore, identity: str) -> None:
+        self.__dict__.update(collator.__dict__)
+        self.pixels = collator
+        self.cache = SampleCache(collator.cache.capacity)
+        self.store = store
+        self.identity = content_hash(_VERSION, identity, _preprocessing(collator))
+
+    def key(self, record: InstructionRecord, frames: int | None = None) -> str | None:
+        """What a record's features are stored under; None for a record without media."""
+        if not record.media:
+            return None
+        paths = media_paths(self.root, record)
+        shown = [(media.type, fingerprint(path)) for media, path in zip(record.media, paths, strict=True)]
+        return content_hash(self.identity, shown, self.image_options(record), frames or self.num_frames)
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """As [`VideoPathCollator`], with features in place of pixels where all rows have them."""
+        records = [(InstructionRecord.model_validate_json(row["record"]), row["frames"]) for row in rows]
+        return super().__call__(rows) if self._stored(records) else self.pixels(rows)
+
+    def collate(self, records: Sequence[InstructionRecord]) -> dict[str, Any]:
+        """As [`VideoPathCollator.collate`], with features in place of pixels where all records have them."""
+        stored = self._stored([(record, None) for record in records])
+        return super().collate(records) if stored else self.pixels.collate(records)
+
+    def _stored(self, records: Iterable[tuple[InstructionRecord, int | None]]) -> bool:
+        keys = [self.key(record, frames) for record, frames in records]
+        return all(key is None or key in self.store for key in keys)
+
+    def _encode(self, record: InstructionRecord, frames: int) -> Tensors:
+        key = self.key(record, frames)
+        inner = copy.copy(self)
+        inner.processor = _with_stored(self.processor, self.store.get(key) if key is not None else {})
+        return super(FeatureCollator, inner)._encode(record, frames)
+
+    def _conversation(
+        self, record: InstructionRecord, frames: int, times: list[VideoPathVideoMetadata]
+    ) -> list[dict[str, Any]]:
+        """The messages with stand-ins for their media, which nothing looks at: no file is decoded."""
+
+        def block(item: Mapping[str, Any]) -> dict[str, Any]:
+            if item["type"] == "text":
+                return {"type": "text", "text": item["text"]}
+            if item["type"] == "image":
+                return {"type": "image", "image": Image.new("RGB", (1, 1))}
+            if self.time_sentence:
+                path = resolve_inside(self.root, item["path"])
+                times.append(clip_metadata(record.id, path, frames, self.strategy, self.video_fps))
+            return {"type": "video", "video": np.zeros((1, 1, 1, 3), dtype=np.uint8)}
+
+        return [
+            {"role": message["role"], "content": [block(item) for item in message["content"]]}
+            for message in self.messages(record)
+        ]
+
+
+class _Stored:
+    """An image or video processor that hands out what is stored, whatever it is given."""
+
+    def __init__(self, processor: Any, stored: Tensors) -> None:
+        self._processor = processor
+        self._stored = stored
+
+    def __call__(self, media: Any, **options: Any) -> Any:
+        found = {name: self._stored[name] for name in self._stored if name in self.model_input_names}
+        known = options.get("video_metadata")
+        return BatchFeature({**found, "video_metadata": list_metadata(known, len(media))} if known else found)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_processor"], name)
+
+
+def _with_stored(processor: Any, stored: Tensors) -> Any:
+    held = copy.copy(processor)
+    held.image_processor = _Stored(processor.image_processor, stored)
+    held.video_processor = _Stored(processor.video_processor, stored)
+    return held
+
+
+def _preprocessing(collator: VideoPathCollator) -> list[Any]:
+    """Everything between a file and the tower's input."""
+    processor = collator.processor
+    parts = [processor.image_processor.to_dict(), processor.video_processor.to_dict()]
+    return [*parts, collator.strategy, collator.video_fps]
+
+
+def tower_identity(model: Any, dtype: torch.dtype) -> str:
+    """Hash of a model's vision tower: its weights and configuration, the layer taken, and the type kept on disk."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.model.vision_tower.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+    config = model.config
+    taken = (config.vision_feature_layer, config.vision_feature_select_strategy)
+    return content_hash(digest.hexdigest(), config.vision_config.to_dict(), taken, str(dtype))
+
+
+def store_features(
+    model: Any,
+    collator: VideoPathCollator,
+    records: Sequence[InstructionRecord],
+    survey: Survey,
+    folder: Path,
+    config: Any,
+) -> FeatureCollator:
+    """Compute the features that `folder` does not hold yet, and return the collator that reads them.
+
+    Records that share their media share their features. Media that turn out to be broken have none: training meets
+    them again, and puts their samples into quarantine. Under a launcher every rank computes a share. Kept is float32,
+    or bfloat16 in a run of bfloat16 autocast, where the projector rounds its input to that anyway.
+
+    Args:
+        model ([`VideoPathLlavaForConditionalGeneration`]): before any adapters; its tower must be frozen in training.
+        collator ([`VideoPathCollator`]): makes the pixels.
+        records (`Sequence[InstructionRecord]`): the records of the stage.
+        survey ([`Survey`]): which of them are trained on, and with how many frames.
+        folder (`Path`): of the [`FeatureStore`].
+        config ([`VideoPathSFTConfig`]): device, bfloat16, processes that decode ahead, and ranks.
+
+    Raises:
+        UserError: a shard in `folder` is damaged.
+        OSError: the disk is full or may not be written to.
+    """
+    dtype = torch.bfloat16 if config.bf16 else torch.float32
+    store = FeatureStore(folder)
+    features = FeatureCollator(collator, store, tower_identity(model, dtype))
+    frames = {sample.id: sample.frames for sample in survey.fewer}
+    pending: dict[str, _Sample] = {}
+    for record in records:
+        if record.id not in survey.lengths:
+            continue
+        key = features.key(record, frames.get(record.id))
+        if key is not None and key not in store:
+            pending.setdefault(key, _Sample(key, record, frames.get(record.id)))
+    mine = list(pending.values())[config.process_index :: config.world_size]
+    if mine:
+        note(f"Vision features of {len(mine)} samples are computed once and kept in {folder}")
+        _compute(model, collator, mine, store, dtype, config)
+    config.distributed_state.wait_for_everyone()
+    store.refresh()
+    return features
+
+
+class _Sample(NamedTuple):
+    key: str
+    record: InstructionRecord
+    frames: int | None
+
+
+def _compute(
+    model: Any,
+    collator: VideoPathCollator,
+    pending: Sequence[_Sample],
+    store: FeatureStore,
+    dtype: torch.dtype,
+    config: Any,
+) -> None:
+    from torch.utils.data import DataLoader
+
+    plain = copy.copy(collator)
+    plain.cache = SampleCache(0)  # each sample's pixels are wanted once
+    loader = DataLoader(
+        pending, batch_size=None, num_workers=config.dataloader_num_workers, collate_fn=partial(_pixels, plain)
+    )
+    model.model.vision_tower.to(config.device)  # a quantized decoder stays where it is
+    training = model.training
+    model.eval()
+    entries: dict[str, Tensors] = {}
+    size = 0
+    for key, sample in track(loader, "Computing vision features", len(pending)):
+        if sample is None:
+            continue
+        with torch.inference_mode(), torch.autocast(config.device.type, torch.bfloat16, enabled=config.bf16):
+            entries[key] = {
+                name: _features(model, value, dtype) if name in _PIXELS else value for name, value in sample.items()
+            }
+        size += sum(value.nbytes for value in entries[key].values())
+        if size >= SHARD_BYTES:
+            store.write(entries)
+            entries, size = {}, 0
+    if entries:
+        store.write(entries)
+    model.train(training)
+
+
+def _pixels(collator: VideoPathCollator, sample: _Sample) -> tuple[str, Tensors | None]:
+    try:
+        found = collator.encode(sample.record, sample.frames)
+    except BrokenMediaError:
+        return sample.key, None
+    return sample.key, {name: value for name, value in found.items() if name in _STORED}
+
+
+def _features(model: Any, pixels: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Features [media, tiles, 1, tokens, dim] of pixel values [media, tiles, 3, S, S]."""
+    media, tiles = pixels.shape[:2]
+    parts: Iterable[torch.Tensor] = pixels.flatten(0, 1).split(_TILES)
+    seen = [model.model.tower_features(part.to(model.model.vision_tower.device))[0].to("cpu", dtype) for part in parts]
+    return torch.cat(seen).unflatten(0, (media, tiles)).unsqueeze(2)

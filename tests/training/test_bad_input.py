@@ -37,6 +37,12 @@ def broken(tmp_path: Path) -> Path:
     return root
 
 
+def learned(out: Path) -> list[dict[str, Any]]:
+    """What a run's log says of its steps, without what depends on the clock."""
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [{key: line[key] for key in ("step", "epoch", "loss", "grad_norm", "learning_rate")} for line in lines]
+
+
 @pytest.mark.parametrize(("batch_size", "workers"), [(1, 0), (2, 1)])
 def test_a_clip_that_breaks_in_the_middle_of_an_epoch_is_left_out_named_and_counted(
     batch_size: int, workers: int, broken: Path, recipe: Callable[..., Recipe], capfd: pytest.CaptureFixture[str]
@@ -98,7 +104,7 @@ def test_a_full_disk_at_a_checkpoint_is_one_sentence_and_the_run_goes_on_when_th
     monkeypatch.setattr(trainer, "save_weights", save)
     result = run_stage(chosen)
     assert result.resumed_step == 2
-    assert (result.out / "log.jsonl").read_text() == (whole.out / "log.jsonl").read_text()
+    assert learned(result.out) == learned(whole.out)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +158,7 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_run_goes_on_from_the_one_b
     assert result.resumed_step == 3
     said = " ".join(capfd.readouterr().err.split())
     assert "checkpoint-4 is damaged (optimizer.pt has changed)" in said
-    assert (result.out / "log.jsonl").read_text() == (whole.out / "log.jsonl").read_text()
+    assert learned(result.out) == learned(whole.out)
 
 
 def test_a_checkpoint_of_another_model_stops_the_run(

@@ -66,8 +66,8 @@ def make_trainer(
     collator: VideoPathCollator,
     out: Path,
     resumed_step: int = 0,
-    quarantine: Quarantine | None = None,
     held_out: HeldOut | None = None,
+    quarantine: Quarantine | None = None,
 ) -> VideoPathSFTTrainer:
     """The [`VideoPathSFTTrainer`] of a recipe, on the records that the survey has a length of."""
     set_seed(recipe.optimisation.seed)  # of the adapters' first weights

@@ -28,7 +28,7 @@ from videopath_hf.progress import note, track
 from videopath_hf.records import InstructionRecord
 from videopath_hf.training.collator import SampleCache, VideoPathCollator
 from videopath_hf.training.reading import BrokenMediaError, clip_metadata
-from videopath_hf.training.samples import Survey, fingerprint
+from videopath_hf.training.samples import Survey, fingerprint, worker_context
 
 SHARD_BYTES = 128_000_000
 """Features gathered in memory before they are written as one shard."""

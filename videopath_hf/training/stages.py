@@ -168,7 +168,7 @@ def _train(job: _Job) -> None:
     quarantine = Quarantine(out / QUARANTINE, survey.dropped, len(job.records), recipe.data.max_dropped)
     base = model.config
     held_out = job.exam.callback(job.data, out, resumed) if job.exam else None
-    trainer = make_trainer(model, recipe, config, job.records, survey, collator, out, resumed, quarantine, held_out)
+    trainer = make_trainer(model, recipe, config, job.records, survey, collator, out, resumed, held_out, quarantine)
     preflight = inspect_stage(trainer.model, base, recipe, survey, config)
     if is_main():
         done = f", going on after step {resumed}" if resumed else ""

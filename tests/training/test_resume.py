@@ -23,7 +23,7 @@ SCRIPT = """
 import os, signal, sys
 import torch
 torch.set_num_threads(1)
-from videopath_hf.training import callbacks, checkpoints, stages, trainer
+from videopath_hf.training import callbacks, checkpoints, results, stages, trainer
 from videopath_hf.training.recipe import Recipe
 
 moment, step = sys.argv[1], int(sys.argv[2])
@@ -41,7 +41,7 @@ if moment == "step":
 elif moment == "checkpoint":
     checkpoints.seal = deadly(checkpoints.seal, lambda folder, done: done == step)
 elif moment == "end":
-    stages._save = deadly(stages._save, lambda *arguments: True)
+    results.save_result = deadly(results.save_result, lambda *arguments: True)
 print(stages.run_stage(Recipe.model_validate_json(sys.stdin.read())).model_dump_json())
 """
 FULL = {"projector": True, "vision_tower": True, "language_model": "full"}

@@ -42,7 +42,19 @@ def test_version_and_help_answer(run: Run) -> None:
 
 def test_every_verb_has_help_with_an_example(run: Run) -> None:
     verbs = [command.name for command in app.registered_commands]
-    assert verbs == ["demo", "curate", "instruct", "train", "merge", "evaluate", "convert", "ask", "doctor"]
+    assert verbs == [
+        "demo",
+        "curate",
+        "instruct",
+        "labels",
+        "plan",
+        "train",
+        "merge",
+        "evaluate",
+        "convert",
+        "ask",
+        "doctor",
+    ]
     for verb in verbs:
         code, out, _ = run(verb, "--help")
         assert code == 0

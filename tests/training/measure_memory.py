@@ -16,6 +16,7 @@ from videopath_hf.modeling.tiny import random_model, tiny_config, train_tokenize
 from videopath_hf.training.build import make_collator, make_config, make_trainer
 from videopath_hf.training.memory import Batch, training_memory
 from videopath_hf.training.recipe import Recipe
+from videopath_hf.training.samples import Survey
 from videopath_hf.training.shapes import build_on_meta, count_parts
 
 SAMPLES, FRAMES = 4, 8
@@ -51,8 +52,8 @@ def main(case: str, out: Path) -> None:
     model = random_model(config, tokenizer, 0)
     arguments = make_config(recipe, out / "checkpoints")
     arguments.save_strategy = "no"
-    lengths = {record.id: 0 for record in records}
-    make_trainer(model, recipe, arguments, records, lengths, collator, out).train()
+    survey = Survey(lengths={record.id: 0 for record in records})
+    make_trainer(model, recipe, arguments, records, survey, collator, out).train()
     unit = 1 if sys.platform == "darwin" else 1024
     measured = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit - before
     print(json.dumps({"measured": measured, "estimated": estimated.total}))

@@ -100,15 +100,24 @@ def test_a_finished_stage_is_not_done_again(recipe: Callable[..., Recipe], monke
     assert files_below(first.out) == before
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"optimisation": {"learning_rate": 2e-3}}, {"data": {"kinds": ["caption"]}}, {"frames": {"num_frames": 3}}],
-)
-def test_a_folder_of_another_recipe_is_refused(change: dict[str, Any], recipe: Callable[..., Recipe]) -> None:
-    base = {"data": {"kinds": ["image"]}, "trainable": FULL}
-    run_stage(recipe(**base))
-    with pytest.raises(UserError, match="holds output of `train` for another input or configuration"):
-        run_stage(recipe(**{**base, **change}))
+def test_a_folder_of_another_recipe_is_refused_with_every_key_that_is_another(
+    recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    from tests.training.synthetic import write_dataset
+
+    base: dict[str, Any] = {"data": {"kinds": ["image"]}, "trainable": FULL}
+    result = run_stage(recipe(**base))
+    before = files_below(result.out)
+    changed = {**base, "optimisation": {"learning_rate": 2e-3}, "frames": {"num_frames": 3}}
+    both = r"frames\.num_frames was 4 and is 3; optimisation\.learning_rate was 0\.001 and is 0\.002"
+    with pytest.raises(UserError, match=rf"out was begun with other settings: {both}; put them back"):
+        run_stage(recipe(**changed))
+    other = write_dataset(tmp_path / "other", clips=2, held_out=0, seed=5)
+    with pytest.raises(UserError, match="begun with other settings: its data have changed"):
+        run_stage(recipe(**{**base, "data": {"kinds": ["image"], "path": other}}))
+    with pytest.raises(UserError, match="the content of the model it starts from has changed"):
+        run_stage(recipe(**base, model=str(result.out)))
+    assert files_below(result.out) == before
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_another_order(

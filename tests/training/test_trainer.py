@@ -13,6 +13,7 @@ from videopath_hf.modeling.loading import load_model
 from videopath_hf.training.build import make_collator, make_config, make_trainer
 from videopath_hf.training.collator import SAMPLE_IDS
 from videopath_hf.training.recipe import Recipe
+from videopath_hf.training.samples import Survey
 from videopath_hf.training.trainer import VideoPathSFTTrainer
 
 FULL = {"projector": True, "vision_tower": True, "language_model": "full"}
@@ -26,9 +27,9 @@ def make(tiny: Path, data: Path, tmp_path: Path, recipe: Callable[..., Recipe]) 
         if change is not None:
             change(model)
         records = read_instructions(data, kinds, "train")
-        lengths = {record.id: 0 for record in records}
+        survey = Survey(lengths={record.id: 0 for record in records})
         config, collator = make_config(chosen, tmp_path / "out"), make_collator(processor, chosen, data)
-        return make_trainer(model, chosen, config, records, lengths, collator, tmp_path / "out")
+        return make_trainer(model, chosen, config, records, survey, collator, tmp_path / "out")
 
     return build
 
@@ -82,7 +83,8 @@ def test_the_vision_tower_has_a_learning_rate_of_its_own(make: Callable[..., Vid
             name = names[id(parameter)]
             seen.append(name)
             assert group["lr"] == (1e-4 if ".vision_tower." in name else 1e-3), name
-            assert group["weight_decay"] == (0 if name.endswith("bias") or "norm" in name else 0.1), name
+            kept = name.endswith("bias") or (".vision_tower." in name and "norm" in name)
+            assert group["weight_decay"] == (0 if kept else 0.1), name
     assert sorted(seen) == sorted(names.values())
 
 

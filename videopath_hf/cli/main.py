@@ -15,6 +15,7 @@ from videopath_hf.cli import (
     doctor,
     evaluate,
     instruct,
+    labels,
     merge,
     plan,
     push,
@@ -38,6 +39,7 @@ app.add_typer(segments.app)
 app.command(name="instruct", epilog=instruct.EXAMPLE)(instruct.instruct)
 app.add_typer(data.app)
 app.add_typer(push.app)
+app.command(name="labels", epilog=labels.EXAMPLE)(labels.labels)
 app.command(name="plan", epilog=plan.EXAMPLE)(plan.plan)
 app.command(name="train", epilog=train.EXAMPLE)(train.train)
 app.command(name="merge", epilog=merge.EXAMPLE)(merge.merge)

@@ -1,7 +1,7 @@
 """The VideoPath-LLaVA model: transformers' tower, projector and decoder, joined as the published code does."""
 
 import copy
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers import GenerationConfig, LogitsProcessorList
@@ -40,6 +40,15 @@ FOREIGN_NAMES = {
 """Patterns of the names of weights in the published implementation's and llava-hf's layouts, and ours."""
 
 
+class _Tiles(NamedTuple):
+    """Inputs of the tower, (tiles, 3, S, S): so many of each image of a size (height, width), or of each video."""
+
+    name: str
+    pixels: torch.Tensor
+    counts: list[int]
+    sizes: list[tuple[int, int]] | None
+
+
 class VideoPathLlavaPreTrainedModel(LlavaOnevisionPreTrainedModel):
     """Weights saved under the names they are loaded by."""
 
@@ -76,18 +85,9 @@ class VideoPathLlavaModel(VideoPathLlavaPreTrainedModel, LlavaOnevisionModel):
         **kwargs: Any,
     ) -> BaseModelOutputWithPooling:
         """Encode and pack images; `pooler_output` is a list of one tensor (tokens, dim) for each image."""
-        layout = self.config.layout
-        sizes = [(int(height), int(width)) for height, width in torch.as_tensor(image_sizes).tolist()]
-        if image_num_tiles is None:
-            counts = [num_tiles(size, layout) for size in sizes]
-        else:
-            counts = torch.as_tensor(image_num_tiles).tolist()
-        tiles = drop_padding(pixel_values, counts)
-        features, outputs = self._encode(tiles, vision_feature_layer, vision_feature_select_strategy, **kwargs)
-        newline = self.image_newline.to(features.device, features.dtype)
-        outputs.pooler_output = [
-            pack_image(image, size, newline, layout) for image, size in zip(features.split(counts), sizes, strict=True)
-        ]
+        tiles = self._image_tiles(pixel_values, image_sizes, image_num_tiles)
+        features, outputs = self._encode(tiles.pixels, vision_feature_layer, vision_feature_select_strategy, **kwargs)
+        outputs.pooler_output = self._pack(features, tiles)
         return outputs
 
     def get_video_features(
@@ -99,13 +99,9 @@ class VideoPathLlavaModel(VideoPathLlavaPreTrainedModel, LlavaOnevisionModel):
         **kwargs: Any,
     ) -> BaseModelOutputWithPooling:
         """Encode, pool and pack videos; `pooler_output` is a list of one tensor (tokens, dim) for each video."""
-        layout = self.config.layout
-        videos, frames = pixel_values_videos.shape[:2]
-        counts = [frames] * videos if video_num_frames is None else torch.as_tensor(video_num_frames).tolist()
-        tiles = drop_padding(pixel_values_videos, counts)
-        features, outputs = self._encode(tiles, vision_feature_layer, vision_feature_select_strategy, **kwargs)
-        newline = self.image_newline.to(features.device, features.dtype)
-        outputs.pooler_output = [pack_video(video, newline, layout) for video in features.split(counts)]
+        tiles = self._video_tiles(pixel_values_videos, video_num_frames)
+        features, outputs = self._encode(tiles.pixels, vision_feature_layer, vision_feature_select_strategy, **kwargs)
+        outputs.pooler_output = self._pack(features, tiles)
         return outputs
 
     def forward(
@@ -133,24 +129,27 @@ class VideoPathLlavaModel(VideoPathLlavaPreTrainedModel, LlavaOnevisionModel):
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give exactly one of input_ids and inputs_embeds")
-        encoded = dict(mm_encoder_outputs or {})
-        chosen: dict[str, Any] = {
-            "vision_feature_layer": vision_feature_layer,
-            "vision_feature_select_strategy": vision_feature_select_strategy,
-        }
+        given = {name: found for name, found in (mm_encoder_outputs or {}).items() if found is not None}
+        seen: dict[str, Any] = {name: found.pooler_output for name, found in given.items()}
+        tiles = []
         if pixel_values is not None:
-            encoded["image"] = self.get_image_features(pixel_values, image_sizes, image_num_tiles, **chosen)
+            tiles.append(self._image_tiles(pixel_values, image_sizes, image_num_tiles))
         if pixel_values_videos is not None:
-            encoded["video"] = self.get_video_features(pixel_values_videos, video_num_frames, **chosen)
+            tiles.append(self._video_tiles(pixel_values_videos, video_num_frames))
+        if self.training and not seen and not tiles:
+            tiles.append(self._unseen_tile())
+        seen.update(self._look(tiles, vision_feature_layer, vision_feature_select_strategy))
         if inputs_embeds is None:
             inputs_embeds = self.get_input_embeddings()(input_ids)
+        if "unseen" in seen:
+            inputs_embeds = inputs_embeds + 0 * seen["unseen"][0].sum().to(inputs_embeds)
         hidden: dict[str, torch.Tensor | None] = {"image": None, "video": None}
         for name, token in (("image", self.config.image_token_id), ("video", self.config.video_token_id)):
-            if encoded.get(name) is None:
+            if seen.get(name) is None:
                 continue
             mask = self._placeholders(token, input_ids, inputs_embeds)
-            check_placeholders(name, mask, encoded[name].pooler_output)
-            features = torch.cat(list(encoded[name].pooler_output)).to(inputs_embeds.device, inputs_embeds.dtype)
+            check_placeholders(name, mask, seen[name])
+            features = torch.cat(list(seen[name])).to(inputs_embeds.device, inputs_embeds.dtype)
             inputs_embeds = inputs_embeds.masked_scatter(mask[..., None], features)
             hidden[name] = features
         outputs = self.language_model(
@@ -169,6 +168,46 @@ class VideoPathLlavaModel(VideoPathLlavaPreTrainedModel, LlavaOnevisionModel):
             image_hidden_states=hidden["image"],
             video_hidden_states=hidden["video"],
         )
+
+    def _image_tiles(self, pixel_values: torch.Tensor, image_sizes: Any, image_num_tiles: Any) -> "_Tiles":
+        sizes = [(int(height), int(width)) for height, width in torch.as_tensor(image_sizes).tolist()]
+        if image_num_tiles is None:
+            counts = [num_tiles(size, self.config.layout) for size in sizes]
+        else:
+            counts = torch.as_tensor(image_num_tiles).tolist()
+        return _Tiles("image", drop_padding(pixel_values, counts), counts, sizes)
+
+    def _video_tiles(self, pixel_values_videos: torch.Tensor, video_num_frames: Any) -> "_Tiles":
+        videos, frames = pixel_values_videos.shape[:2]
+        counts = [frames] * videos if video_num_frames is None else torch.as_tensor(video_num_frames).tolist()
+        return _Tiles("video", drop_padding(pixel_values_videos, counts), counts, None)
+
+    def _unseen_tile(self) -> "_Tiles":
+        """A black tile that changes nothing: without it, a batch of text would leave the other ranks waiting.
+
+        Sharded weights are gathered by all ranks together, and gradients summed over all of them, whatever each sees.
+        """
+        tile = self.config.layout.tile
+        black = torch.zeros(1, 3, tile, tile, device=self.image_newline.device)
+        return _Tiles("unseen", black, [1], [(tile, tile)])
+
+    def _look(
+        self, tiles: "list[_Tiles]", layer: int | list[int] | None, strategy: str | None
+    ) -> dict[str, list[torch.Tensor]]:
+        """Tokens of all media by kind, in one pass of the tower: as many passes on every rank, whatever it sees."""
+        if not tiles:
+            return {}
+        features, _ = self._encode(torch.cat([kind.pixels for kind in tiles]), layer, strategy)
+        parts = features.split([sum(kind.counts) for kind in tiles])
+        return {kind.name: self._pack(part, kind) for kind, part in zip(tiles, parts, strict=True)}
+
+    def _pack(self, features: torch.Tensor, tiles: "_Tiles") -> list[torch.Tensor]:
+        layout = self.config.layout
+        newline = self.image_newline.to(features.device, features.dtype)
+        media = features.split(tiles.counts)
+        if tiles.sizes is None:
+            return [pack_video(video, newline, layout) for video in media]
+        return [pack_image(image, size, newline, layout) for image, size in zip(media, tiles.sizes, strict=True)]
 
     def _encode(
         self, tiles: torch.Tensor, layer: int | list[int] | None, strategy: str | None, **kwargs: Any

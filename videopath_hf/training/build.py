@@ -15,9 +15,10 @@ from videopath_hf.training.config import VideoPathSFTConfig
 from videopath_hf.training.curves import TrainingPage
 from videopath_hf.training.evaluating import HeldOut
 from videopath_hf.training.parts import prepare_parts
+from videopath_hf.training.quarantine import Quarantine
 from videopath_hf.training.ranks import is_main, world_size
 from videopath_hf.training.recipe import Recipe
-from videopath_hf.training.samples import to_dataset
+from videopath_hf.training.samples import Survey, to_dataset
 from videopath_hf.training.trainer import VideoPathSFTTrainer
 
 CHECKPOINTS = "checkpoints"
@@ -44,9 +45,12 @@ def make_collator(processor: ProcessorMixin, recipe: Recipe, root: Path) -> Vide
         processor,
         root,
         template=recipe.template,
+        label_mask=recipe.label_mask,
+        several_images=recipe.several_images,
         num_frames=recipe.frames.num_frames,
         strategy=recipe.frames.strategy,
         video_fps=recipe.frames.video_fps,
+        time_sentence=recipe.frames.time_sentence,
         max_length=recipe.max_length,
         cache_mb=recipe.data.cache_mb,
     )
@@ -57,13 +61,14 @@ def make_trainer(
     recipe: Recipe,
     config: VideoPathSFTConfig,
     records: list[InstructionRecord],
-    lengths: dict[str, int],
+    survey: Survey,
     collator: VideoPathCollator,
     out: Path,
     resumed_step: int = 0,
+    quarantine: Quarantine | None = None,
     held_out: HeldOut | None = None,
 ) -> VideoPathSFTTrainer:
-    """The [`VideoPathSFTTrainer`] of a recipe, on the records that have a length."""
+    """The [`VideoPathSFTTrainer`] of a recipe, on the records that the survey has a length of."""
     set_seed(recipe.optimisation.seed)  # of the adapters' first weights
     model = prepare_parts(model, recipe.trainable, recipe.lora)
     callbacks: list[TrainerCallback] = [held_out] if held_out else []
@@ -73,9 +78,10 @@ def make_trainer(
     trainer = VideoPathSFTTrainer(
         model=model,
         args=config,
-        train_dataset=to_dataset([record for record in records if record.id in lengths], lengths),
+        train_dataset=to_dataset(records, survey),
         data_collator=collator,
         callbacks=callbacks,
+        quarantine=quarantine,
     )
     if held_out is not None:
         held_out.trainer = trainer
@@ -104,6 +110,7 @@ def make_config(recipe: Recipe, folder: Path) -> VideoPathSFTConfig:
         per_device_train_batch_size=plan.batch_size,
         gradient_accumulation_steps=plan.passes(world_size()),
         dataloader_drop_last=plan.drop_last,
+        train_sampling_strategy="group_by_length" if plan.group_by_length else "random",
         dataloader_num_workers=plan.workers,
         warmup_steps=plan.warmup_ratio,
         lr_scheduler_type=plan.scheduler,

@@ -7,26 +7,26 @@ from typing import Any, Literal
 
 import torch
 
-from videopath_hf.errors import UserError
 from videopath_hf.files import resolve_inside
 from videopath_hf.modeling.templates import PLAIN_TEMPLATE
+from videopath_hf.modeling.videos_videopath_llava import VideoPathVideoMetadata
 from videopath_hf.records import InstructionRecord
-from videopath_hf.video.sampling import sample_video
-
-IGNORED = -100
-"""Label of a token that is not trained on."""
+from videopath_hf.training.labels import IGNORED, LabelMask, reference_blocks, reference_mask
+from videopath_hf.training.reading import (
+    BrokenMediaError,
+    SampleError,
+    TooLongError,
+    read_clip,
+    read_image,
+)
 
 SAMPLE_IDS = "sample_ids"
 """Key of the batch under which the records' ids travel; the trainer takes it out before the model sees the batch."""
 
+QUARANTINED = "quarantined"
+"""Key of the batch under which samples travel whose media turned out to be broken: `[(id, reason), ...]`."""
 
-class SampleError(UserError):
-    """A sample that cannot be trained on: `sample` is its record's id, `reason` says why."""
-
-    def __init__(self, sample: str, reason: str) -> None:
-        super().__init__(f"sample {sample}: {reason}")
-        self.sample = sample
-        self.reason = reason
+SeveralImages = Literal["anyres", "pad"]
 
 
 class VideoPathCollator:
@@ -34,11 +34,19 @@ class VideoPathCollator:
 
     Args:
         processor ([`VideoPathLlavaProcessor`]): with a chat template that marks the assistant's words and their end
-            token by `{% generation %}`: these tokens, and no others, are labelled.
+            token by `{% generation %}`.
         root (`Path`): folder that the records' media paths are relative to.
         template (`str`, defaults to `"chat"`): `chat` (the processor's own) or `plain` (image, caption, line break).
+        label_mask (`str`, defaults to `"assistant"`): `assistant` labels what the template marks, and nothing else;
+            `reference` labels what the published implementation trains on, and puts the one medium of a message first
+            as it does, see [`~videopath_hf.training.labels.reference_mask`].
+        several_images (`str`, defaults to `"anyres"`): how each of a sample's images is cut where it has more than
+            one: `anyres` (as the processor's own aspect ratio says, and as in answering) or `pad` (one tile each, on a
+            grey square: the published training).
         num_frames (`int`, defaults to 32), strategy (`str`, defaults to `"uniform"`), video_fps (`float`, defaults to
             1.0): which frames of a clip are taken, see [`~videopath_hf.video.sampling.sample_indices`].
+        time_sentence (`bool`, defaults to `False`): say after each clip how long it is and at which times its frames
+            stand.
         max_length (`int`, *optional*): longest sample in tokens; nothing is ever cut.
         cache_mb (`int`, defaults to 0): memory, in megabytes, for samples that come again in a later epoch.
     """
@@ -49,24 +57,43 @@ class VideoPathCollator:
         root: str | Path,
         *,
         template: Literal["chat", "plain"] = "chat",
+        label_mask: LabelMask = "assistant",
+        several_images: SeveralImages = "anyres",
         num_frames: int = 32,
         strategy: Literal["uniform", "fps"] = "uniform",
         video_fps: float = 1.0,
+        time_sentence: bool = False,
         max_length: int | None = None,
         cache_mb: int = 0,
     ) -> None:
         self.processor = processor
         self.root = Path(root)
+        self.as_reference = label_mask == "reference" and template == "chat"
+        self.several_images = several_images
         self.num_frames = num_frames
         self.strategy = strategy
         self.video_fps = video_fps
+        self.time_sentence = time_sentence
         self.max_length = max_length
         self.cache = SampleCache(cache_mb * 1_000_000)
         self.chat_template: str = PLAIN_TEMPLATE if template == "plain" else processor.chat_template
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Collate rows that hold an [`InstructionRecord`] as JSON under `record`."""
-        return self.collate([InstructionRecord.model_validate_json(row["record"]) for row in rows])
+        """Collate rows that hold an [`InstructionRecord`] as JSON under `record`, and under `frames` at most how many.
+
+        A sample whose medium turns out to be broken is left out of the batch and told of under `quarantined`; if that
+        leaves none, the batch is a single token that is not trained on, so that no other rank waits for this one.
+        """
+        samples, ids, broken = [], [], []
+        for row in rows:
+            record = InstructionRecord.model_validate_json(row["record"])
+            try:
+                samples.append(self.encode(record, row["frames"]))
+                ids.append(record.id)
+            except BrokenMediaError as error:
+                broken.append((record.id, error.reason))
+        batch = {SAMPLE_IDS: ids, **self._join(samples or [self._nothing()])}
+        return {**batch, QUARANTINED: broken} if broken else batch
 
     def collate(self, records: Sequence[InstructionRecord]) -> dict[str, Any]:
         """Collate records: `input_ids`, `attention_mask`, `labels` [B, T], the pixels, and the ids (`sample_ids`).
@@ -78,37 +105,62 @@ class VideoPathCollator:
             SampleError: a medium is broken, a sample is longer than `max_length`, or none of its tokens is labelled.
         """
         samples = [self.encode(record) for record in records]
+        return {SAMPLE_IDS: [record.id for record in records], **self._join(samples)}
+
+    def _join(self, samples: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
         fill = {"input_ids": self.processor.tokenizer.pad_token_id, "attention_mask": 0, "labels": IGNORED}
-        batch: dict[str, Any] = {SAMPLE_IDS: [record.id for record in records]}
+        batch = {}
         for key in {key: None for sample in samples for key in sample}:
             parts = [sample[key] for sample in samples if key in sample]
             batch[key] = _join(parts, fill.get(key, 0)) if key in fill or key.startswith("pixel") else torch.cat(parts)
         return batch
 
-    def encode(self, record: InstructionRecord) -> dict[str, torch.Tensor]:
-        """One sample as a batch of one, without padding; taken from the cache if it is there."""
-        key = record.model_dump_json()
+    def _nothing(self) -> dict[str, torch.Tensor]:
+        token = torch.tensor([[self.processor.tokenizer.pad_token_id]])
+        return {"input_ids": token, "attention_mask": torch.ones_like(token), "labels": torch.full((1, 1), IGNORED)}
+
+    def encode(self, record: InstructionRecord, frames: int | None = None) -> dict[str, torch.Tensor]:
+        """One sample as a batch of one, without padding; taken from the cache if it is there.
+
+        Args:
+            record ([`InstructionRecord`]): the sample.
+            frames (`int`, *optional*): at most so many frames of each of its clips; `num_frames` where left out.
+        """
+        key = f"{frames}:{record.model_dump_json()}"
         found = self.cache.get(key)
         if found is None:
-            found = self._encode(record)
+            found = self._encode(record, frames or self.num_frames)
             self.cache.put(key, found)
         return found
 
-    def _encode(self, record: InstructionRecord) -> dict[str, torch.Tensor]:
+    def _encode(self, record: InstructionRecord, frames: int) -> dict[str, torch.Tensor]:
+        times: list[VideoPathVideoMetadata] = []
+        conversation = self._conversation(record, frames, times)
+        options: dict[str, Any] = {"do_sample_frames": False, **self.image_options(record)}
+        if self.time_sentence and times:
+            options.update(time_sentence=True, video_metadata=[times])
         sample = self.processor.apply_chat_template(
-            [self._conversation(record)],
+            [conversation],
             chat_template=self.chat_template,
             tokenize=True,
             return_dict=True,
             return_tensors="pt",
             return_assistant_tokens_mask=True,
-            processor_kwargs={"do_sample_frames": False},
+            processor_kwargs=options,
         )
         trained = torch.as_tensor(sample.pop("assistant_masks")).bool()
-        self._check(record, int(trained.sum()), trained.shape[1])
+        self.check(record, int(trained.sum()), trained.shape[1])
+        if self.as_reference:
+            trained = reference_mask(sample["input_ids"][0], trained[0], self.processor.tokenizer)[None]
         return {**sample, "labels": sample["input_ids"].masked_fill(~trained, IGNORED)}
 
-    def _check(self, record: InstructionRecord, supervised: int, length: int) -> None:
+    def image_options(self, record: InstructionRecord) -> dict[str, Any]:
+        """How the processor is to cut this record's images, where that is not its own way."""
+        several = sum(media.type == "image" for media in record.media) > 1
+        return {"image_aspect_ratio": "pad"} if several and self.several_images == "pad" else {}
+
+    def check(self, record: InstructionRecord, supervised: int, length: int) -> None:
+        """Raise [`SampleError`] for a sample without a trained token, [`TooLongError`] for one over the budget."""
         if supervised == 0:
             raise SampleError(
                 record.id,
@@ -118,36 +170,33 @@ class VideoPathCollator:
         if self.max_length is not None and length > self.max_length:
             raise TooLongError(record.id, length, self.max_length)
 
-    def _conversation(self, record: InstructionRecord) -> list[dict[str, Any]]:
+    def messages(self, record: InstructionRecord) -> list[dict[str, Any]]:
+        """The record's messages as they are shown to the model, with media by their paths."""
+
+        def blocks(content: Any) -> list[dict[str, Any]]:
+            if not self.as_reference:
+                return [{"type": "text", "text": content}] if isinstance(content, str) else content
+            return reference_blocks(content, self.time_sentence)
+
+        return [{"role": message["role"], "content": blocks(message["content"])} for message in record.messages]
+
+    def _conversation(
+        self, record: InstructionRecord, frames: int, times: list[VideoPathVideoMetadata]
+    ) -> list[dict[str, Any]]:
+        def block(item: Mapping[str, Any]) -> dict[str, Any]:
+            if item["type"] == "text":
+                return {"type": "text", "text": item["text"]}
+            path = resolve_inside(self.root, item["path"])
+            if item["type"] == "image":
+                return {"type": "image", "image": read_image(record.id, path)}
+            pixels, known = read_clip(record.id, path, frames, self.strategy, self.video_fps)
+            times.append(known)
+            return {"type": "video", "video": pixels}
+
         return [
-            {"role": message["role"], "content": [self._block(record, block) for block in _blocks(message["content"])]}
-            for message in record.messages
+            {"role": message["role"], "content": [block(item) for item in message["content"]]}
+            for message in self.messages(record)
         ]
-
-    def _block(self, record: InstructionRecord, block: Mapping[str, Any]) -> dict[str, Any]:
-        if block["type"] == "text":
-            return {"type": "text", "text": block["text"]}
-        path = resolve_inside(self.root, block["path"])
-        if block["type"] == "image":
-            return {"type": "image", "image": self._image(record, path)}
-        return {"type": "video", "video": self._frames(record, path)}
-
-    def _image(self, record: InstructionRecord, path: Path) -> Any:
-        from PIL import Image
-
-        try:
-            with Image.open(path) as image:
-                return image.convert("RGB")
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # Pillow raises all three on bad files
-            raise BrokenMediaError(record.id, path, error) from None
-
-    def _frames(self, record: InstructionRecord, path: Path) -> Any:
-        from videopath_hf.video.probe import VideoError
-
-        try:
-            return sample_video(path, self.num_frames, self.strategy, video_fps=self.video_fps).frames
-        except VideoError as error:
-            raise BrokenMediaError(record.id, path, error) from None
 
 
 class SampleCache:
@@ -192,21 +241,3 @@ def _join(parts: Sequence[torch.Tensor], fill: int) -> torch.Tensor:
         joined[row : row + part.shape[0], : part.shape[1]] = part
         row += part.shape[0]
     return joined
-
-
-class TooLongError(SampleError):
-    """A sample of more tokens than the budget."""
-
-    def __init__(self, sample: str, length: int, max_length: int) -> None:
-        super().__init__(sample, f"{length} tokens are more than max_length = {max_length}")
-
-
-class BrokenMediaError(SampleError):
-    """An image or a clip that does not decode."""
-
-    def __init__(self, sample: str, path: Path, error: Exception) -> None:
-        super().__init__(sample, f"{path} cannot be read: {error}")
-
-
-def _blocks(content: Any) -> list[Mapping[str, Any]]:
-    return [{"type": "text", "text": content}] if isinstance(content, str) else content

@@ -20,6 +20,9 @@ class VideoPathSFTConfig(SFTConfig):
         bf16 (`bool`, *optional*):
             bfloat16 autocast; where it is not given, on exactly where a GPU can do it.
         logging_steps (`int`, defaults to 1): every step is a line of the log.
+        train_sampling_strategy (`str`, defaults to `"group_by_length"`):
+            Batches of like length, see [`~videopath_hf.training.batches.ModalityBatches`]; with `"random"` only the
+            modality of a batch is one.
         gradient_checkpointing (`bool`, defaults to `False`)
         report_to (`str`, defaults to `"none"`)
     """
@@ -31,6 +34,10 @@ class VideoPathSFTConfig(SFTConfig):
         default=32768, metadata={"help": "Longest sample in tokens; a longer one is an error, nothing is cut."}
     )
     logging_steps: float = field(default=1, metadata={"help": "Steps between two lines of the log."})
+    train_sampling_strategy: str = field(
+        default="group_by_length",
+        metadata={"help": "`group_by_length` or `random`; batches have one modality anyway."},
+    )
     gradient_checkpointing: bool = field(
         default=False, metadata={"help": "Recompute activations in the backward pass: less memory, more time."}
     )

@@ -33,7 +33,8 @@ class DataSettings(Settings):
             smaller share is part of every larger one.
         max_dropped (`float`, defaults to 0.05): share of the records that may be left out because a medium is broken
             or the sample is longer than `max_length`, or, of a file of records, because an entry makes no record; the
-            run stops before its first step if there are more.
+            run stops if there are more.
+        cache_mb (`int`, defaults to 0): memory, in megabytes, for samples that come again in a later epoch.
     """
 
     path: Path | None = None
@@ -85,11 +86,13 @@ class FrameSettings(Settings):
         strategy (`str`, defaults to `"uniform"`): `uniform` (evenly spaced) or `fps` (`video_fps` a second, evenly
             spaced above `num_frames`: the published training).
         video_fps (`float`, defaults to 1.0): frames a second with `fps`.
+        time_sentence (`bool`, defaults to `False`): say after each clip how long it is and when its frames stand.
     """
 
     num_frames: Positive = 32
     strategy: Literal["uniform", "fps"] = "uniform"
     video_fps: Rate = 1.0
+    time_sentence: bool = False
 
 
 class VisualSettings(Settings):
@@ -125,6 +128,7 @@ class OptimisationSettings(Settings):
         accumulation (`int`, *optional*): forward passes an optimiser step; where left out, what `global_batch` takes,
             or 1.
         drop_last (`bool`, defaults to `False`): leave out the last, short batch of an epoch.
+        group_by_length (`bool`, defaults to `True`): batches of samples of like length, in random order all the same.
         warmup_ratio (`float`, defaults to 0.03): share of the steps over which the rate rises.
         scheduler (`str`, defaults to `"cosine"`): how it falls afterwards.
         weight_decay (`float`, defaults to 0.0), max_grad_norm (`float`, defaults to 1.0): as in AdamW and clipping.
@@ -144,6 +148,7 @@ class OptimisationSettings(Settings):
     global_batch: Positive | None = None
     accumulation: Positive | None = None
     drop_last: bool = False
+    group_by_length: bool = True
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.03
     scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"] = "cosine"
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
@@ -213,8 +218,15 @@ class Recipe(Settings):
         out (`Path`, *optional*): output folder; may be left for the command line.
         template (`str`, defaults to `"chat"`): `chat` (the processor's ChatML) or `plain` (image, caption, line
             break: the published stage 0).
-        max_length (`int`, defaults to 32768): longest sample in tokens, visual tokens included; a longer one is left
-            out whole, never cut.
+        label_mask (`str`, defaults to `"assistant"`): `assistant` trains on the assistant's words and their end token;
+            `reference` on what the published training does: its header, and line breaks and marks everywhere, too.
+        several_images (`str`, defaults to `"anyres"`): how each image of a sample of several is cut: `anyres` (as the
+            only image of a sample would be, and as in answering) or `pad` (one tile each: the published training).
+        max_length (`int`, defaults to 32768): longest sample in tokens, visual tokens included; a longer one is never
+            cut.
+        over_budget (`str`, defaults to `"drop"`): what becomes of a longer one: `drop` leaves it out whole;
+            `fewer_frames` takes as many frames of its clips as fit, at least one, and leaves it out where none do.
+            `run.json` names every such sample.
         evaluation (`EvaluationSettings`, *optional*): questions asked while the stage trains.
         report_to (`list[str]`, defaults to none): where curves go besides `log.jsonl` and `training.html`, of
             `trackio`, `tensorboard` and `wandb`.
@@ -227,7 +239,10 @@ class Recipe(Settings):
     data: DataSettings
     trainable: TrainableSettings
     template: Literal["chat", "plain"] = "chat"
+    label_mask: Literal["assistant", "reference"] = "assistant"
+    several_images: Literal["anyres", "pad"] = "anyres"
     max_length: Positive = 32768
+    over_budget: Literal["drop", "fewer_frames"] = "drop"
     frames: FrameSettings = FrameSettings()
     visual: VisualSettings = VisualSettings()
     lora: LoraSettings = LoraSettings()
@@ -271,8 +286,8 @@ class Recipe(Settings):
             raise UserError(f"recipe of {self.label} does not say {', '.join(missing)}: add {example} to the command")
         return self.model, self.data.path, self.out
 
-    def settings_hash(self) -> str:
-        """Hash of everything that decides the trained weights; the places are known by their content instead."""
+    def decisive(self) -> dict[str, Any]:
+        """Everything that decides the trained weights; the places are known by their content instead."""
         beside: Any = {
             "model": True,
             "out": True,
@@ -282,5 +297,8 @@ class Recipe(Settings):
         }
         if self.evaluation is None or not self.evaluation.decides:
             beside["evaluation"] = True
-        values = self.model_dump(mode="json", exclude=beside)
-        return content_hash(values)
+        return self.model_dump(mode="json", exclude=beside)
+
+    def settings_hash(self) -> str:
+        """Hash of everything that decides the trained weights."""
+        return content_hash(self.decisive())

@@ -4,9 +4,8 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -17,24 +16,47 @@ from videopath_hf.errors import TooManyRejectsError, UserError
 from videopath_hf.files import content_hash
 from videopath_hf.progress import note, track
 from videopath_hf.records import InstructionRecord, RecordReject
-from videopath_hf.training.collator import BrokenMediaError, TooLongError, VideoPathCollator
+from videopath_hf.training.collator import VideoPathCollator
+from videopath_hf.training.lengths import Measure
+from videopath_hf.training.reading import SampleError
 from videopath_hf.training.recipe import Recipe
 
 _SAMPLED = 1 << 16
+_WORTH_WORKERS = 2000
+"""Samples from which on it pays to start processes that read headers."""
 
 
 class DroppedSample(BaseModel):
-    """A record that is left out of a stage, and why."""
+    """A record that is left out of a stage, and why; `length` in tokens where it is known."""
 
     id: str
     reason: str
+    length: int | None = None
 
 
-class Survey(NamedTuple):
-    """What reading every sample once found: token counts of the good ones by id, and the dropped ones."""
+class FewerFrames(BaseModel):
+    """A record of which at most `frames` frames are taken: it then has `length` tokens instead of `whole`."""
 
-    lengths: dict[str, int]
-    dropped: list[DroppedSample]
+    id: str
+    frames: int
+    length: int
+    whole: int
+
+
+class Survey(BaseModel):
+    """What the headers of all samples say, before the first step.
+
+    Args:
+        lengths (`dict[str, int]`): tokens of each sample that is trained on, by id.
+        most_tiles (`int`): most tiles and frames that one of them shows.
+        fewer (`list[FewerFrames]`): the ones of which fewer frames are taken.
+        dropped (`list[DroppedSample]`): the ones that are left out.
+    """
+
+    lengths: dict[str, int] = {}
+    most_tiles: int = 0
+    fewer: list[FewerFrames] = []
+    dropped: list[DroppedSample] = []
 
 
 def choose_records(recipe: Recipe, path: Path) -> list[InstructionRecord]:
@@ -102,61 +124,77 @@ def _fingerprint(path: Path) -> str:
     return f"{size}:{digest.hexdigest()}"
 
 
-def survey_samples(records: Sequence[InstructionRecord], collator: VideoPathCollator, workers: int) -> Survey:
-    """Make every sample once, exactly as training will, and note the ones that cannot be used.
+def survey_samples(
+    records: Sequence[InstructionRecord], collator: VideoPathCollator, workers: int, fewer_frames: bool = False
+) -> Survey:
+    """Measure every sample from the headers of its media: nothing is decoded before it is trained on.
 
-    A broken medium or a sample over the length budget is dropped whole; a sample without a trained token is a fault
-    of the data and stops the run.
+    A file that is no image or video and a sample over the length budget are left out whole, the latter only where no
+    number of frames fits, with `fewer_frames`. A sample without a trained token is a fault of the data and stops the
+    run. Media that turn out to be broken later are left out then, see [`VideoPathCollator`].
 
     Raises:
         SampleError: a sample has no token to train on.
     """
     from torch.utils.data import DataLoader
 
-    measure = partial(_measure, collator)
-    loader = DataLoader(list(records), batch_size=None, num_workers=workers, collate_fn=measure)
-    survey = Survey({}, [])
-    for record, found in zip(track(records, "Reading samples", len(records)), loader, strict=True):
-        if isinstance(found, int):
-            survey.lengths[record.id] = found
-        else:
-            survey.dropped.append(DroppedSample(id=record.id, reason=found))
+    measure = Measure(collator, fewer_frames)
+    workers = workers if len(records) >= _WORTH_WORKERS else 0
+    context = worker_context(workers)
+    loader = DataLoader(
+        list(records), batch_size=None, num_workers=workers, collate_fn=measure, multiprocessing_context=context
+    )
+    survey = Survey()
+    for record, found in zip(track(records, "Measuring samples", len(records)), loader, strict=True):
+        if found.fault is not None:
+            raise SampleError(record.id, found.fault)
+        if found.dropped is not None:
+            survey.dropped.append(DroppedSample(id=record.id, reason=found.dropped, length=found.tokens or None))
+            continue
+        survey.lengths[record.id] = found.tokens
+        survey.most_tiles = max(survey.most_tiles, found.tiles)
+        if found.frames is not None:
+            survey.fewer.append(FewerFrames(id=record.id, frames=found.frames, length=found.tokens, whole=found.whole))
     return survey
 
 
-def _measure(collator: VideoPathCollator, record: InstructionRecord) -> int | str:
-    try:
-        return int(collator.collate([record])["attention_mask"].sum())
-    except (BrokenMediaError, TooLongError) as error:
-        return error.reason
+def worker_context(workers: int) -> str | None:
+    """How worker processes are started: anew, since one forked from a process that has decoded a video may hang."""
+    return "spawn" if workers else None
 
 
-def check_dropped(survey: Survey, limit: float) -> None:
-    """Raise `TooManyRejectsError`, naming samples, where more than the share `limit` was dropped."""
-    count, total = len(survey.dropped), len(survey.dropped) + len(survey.lengths)
-    if survey.lengths and count <= limit * total:
+def check_dropped(dropped: Sequence[DroppedSample], total: int, limit: float) -> None:
+    """Raise `TooManyRejectsError`, naming samples, where more than the share `limit` of `total` was dropped."""
+    count = len(dropped)
+    if count < total and count <= limit * total:
         return
-    shown = "; ".join(f"{sample.id}: {sample.reason}" for sample in survey.dropped[:5])
+    shown = "; ".join(f"{sample.id}: {sample.reason}" for sample in dropped[:5])
     more = f"; and {count - 5} more" if count > 5 else ""
+    lengths = [sample.length for sample in dropped if sample.length is not None]
+    hint = f": max_length would have to be {min(lengths)} for the shortest of them" if lengths else ""
     raise TooManyRejectsError(
-        f"{count} of {total} samples cannot be trained on, data.max_dropped allows {limit:g} of them ({shown}{more})"
+        f"{count} of {total} samples cannot be trained on, data.max_dropped allows {limit:g} of them "
+        f"({shown}{more}){hint}"
     )
 
 
-def to_dataset(records: Sequence[InstructionRecord], lengths: dict[str, int]) -> Any:
-    """The records as the [`~datasets.Dataset`] that [`VideoPathSFTTrainer`] takes.
+def to_dataset(records: Sequence[InstructionRecord], survey: Survey) -> Any:
+    """The records that `survey` has a length of, as the [`~datasets.Dataset`] that [`VideoPathSFTTrainer`] takes.
 
     The empty column `images` is what makes TRL's trainer leave the rows to the collator: without it, videos are
     silently dropped and training goes on as text only.
     """
     from datasets import Dataset
 
+    records = [record for record in records if record.id in survey.lengths]
+    frames = {sample.id: sample.frames for sample in survey.fewer}
     return Dataset.from_dict(
         {
             "id": [record.id for record in records],
             "modality": [modality_of(record) for record in records],
-            "length": [lengths[record.id] for record in records],
+            "length": [survey.lengths[record.id] for record in records],
             "record": [record.model_dump_json() for record in records],
+            "frames": [frames.get(record.id) for record in records],
             "images": [[] for _ in records],
         }
     )

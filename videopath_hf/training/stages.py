@@ -16,6 +16,7 @@ from videopath_hf.files import content_hash, read_json, write_json
 from videopath_hf.progress import note
 from videopath_hf.records import InstructionRecord
 from videopath_hf.runs import Steps, claim_output
+from videopath_hf.training.claims import check_begun, write_begun
 from videopath_hf.training.extras import check_extras
 from videopath_hf.training.hashes import model_hash
 from videopath_hf.training.quiet import quiet_libraries
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from videopath_hf.training.evaluating import Exam, Examiner
 
 RUN = "run.json"
+QUARANTINE = "quarantine.jsonl"
 ADAPTER = "adapter"
 MERGED = "merged"
 
@@ -37,7 +39,8 @@ class StageResult(BaseModel):
         model (`Path`): complete checkpoint with its processor, for the next stage or for questions: the output folder
             itself, or `merged` in it where adapters were trained.
         adapter (`Path`, *optional*): the adapter that was merged.
-        samples (`int`), dropped (`int`): records trained on, and left out (named in `run.json`).
+        samples (`int`), dropped (`int`), quarantined (`int`): records trained on; left out before the first step; and
+            of those trained on, left out because their media turned out to be broken (all named in `run.json`).
         resumed_step (`int`): steps an earlier, interrupted call had done; 0 for none.
         finished_before (`bool`): an earlier call had done it all, and nothing was done now.
     """
@@ -50,6 +53,7 @@ class StageResult(BaseModel):
     steps: int
     samples: int
     dropped: int
+    quarantined: int
     first_loss: float
     last_loss: float
     seconds: float
@@ -80,8 +84,8 @@ def run_stage(recipe: Recipe, examiner: "Examiner | None" = None) -> StageResult
     questions, `run.json` with what was trained, on what, and what was left out.
 
     Raises:
-        UserError: something is missing or wrong in the recipe, the data or the model; the folder holds another run;
-            pixels do not reach the model; the loss is not finite.
+        UserError: something is missing or wrong in the recipe, the data or the model; the folder holds another run
+            (what is different is named); pixels do not reach the model; the loss is not finite; the disk is full.
         TooManyRejectsError: more samples than `data.max_dropped` are broken or too long.
     """
     from videopath_hf.training.evaluating import open_exam
@@ -95,9 +99,12 @@ def run_stage(recipe: Recipe, examiner: "Examiner | None" = None) -> StageResult
     exam = open_exam(recipe, path, examiner)
     job = _Job(recipe, model, data, out, records, model_hash(model), data_hash(records, data), exam)
     key = content_hash(recipe.settings_hash(), job.data_hash, job.model_hash)
+    check_begun(out, recipe, job.model_hash, job.data_hash)
     # Under a launcher the first rank holds the folder for all.
     with claim_output(out, key, "train") if is_main() else nullcontext():
         if not (out / RUN).exists():
+            if is_main():
+                write_begun(out, recipe, job.model_hash, job.data_hash)
             with quiet_libraries():
                 _train(job)
             return _result(job, finished_before=False)
@@ -119,6 +126,7 @@ def _result(job: _Job, finished_before: bool) -> StageResult:
         steps=run["steps"],
         samples=run["samples"],
         dropped=len(run["dropped"]),
+        quarantined=len(run["quarantined"]),
         first_loss=run["loss"]["first"],
         last_loss=run["loss"]["last"],
         seconds=run["seconds"],
@@ -130,7 +138,10 @@ def _result(job: _Job, finished_before: bool) -> StageResult:
 def _train(job: _Job) -> None:
     from videopath_hf.training import checkpoints
     from videopath_hf.training.build import CHECKPOINTS, make_collator, make_config, make_trainer, open_start
+    from videopath_hf.training.preflight import describe, inspect_stage
+    from videopath_hf.training.quarantine import Quarantine
     from videopath_hf.training.results import keep_best, save_result
+    from videopath_hf.training.saving import explain_disk
     from videopath_hf.training.visual import set_visual
 
     start = time.perf_counter()
@@ -143,18 +154,25 @@ def _train(job: _Job) -> None:
         survey = _survey(job, collator)
     checkpoint = checkpoints.last_good(out / CHECKPOINTS)
     resumed = checkpoints.step_of(checkpoint) if checkpoint else 0
+    quarantine = Quarantine(out / QUARANTINE, survey.dropped, len(job.records), recipe.data.max_dropped)
+    base = model.config
+    held_out = job.exam.callback(job.data, out, resumed) if job.exam else None
+    trainer = make_trainer(model, recipe, config, job.records, survey, collator, out, resumed, quarantine, held_out)
+    preflight = inspect_stage(trainer.model, base, recipe, survey, config)
     if is_main():
         done = f", going on after step {resumed}" if resumed else ""
-        note(f"{recipe.label}: {len(survey.lengths)} samples, {len(survey.dropped)} left out{done}")
-    held_out = job.exam.callback(job.data, out, resumed) if job.exam else None
-    trainer = make_trainer(model, recipe, config, job.records, survey.lengths, collator, out, resumed, held_out)
-    if held_out is not None and held_out.settings.keep_best:
-        held_out.keep = partial(keep_best, trainer, recipe, job.model, out)
-    _run_trainer(trainer, checkpoint, held_out)
-    save_result(trainer, recipe, job.model, out)
+        fewer = f", {len(survey.fewer)} with fewer frames" if survey.fewer else ""
+        note(f"{recipe.label}: {len(survey.lengths)} samples, {len(survey.dropped)} left out{fewer}{done}")
+        note(describe(preflight, recipe.max_length))
+    with explain_disk("the trained model", out):
+        if held_out is not None and held_out.settings.keep_best:
+            held_out.keep = partial(keep_best, trainer, recipe, job.model, out)
+        _run_trainer(trainer, checkpoint, held_out)
+        save_result(trainer, recipe, job.model, out)
     if is_main():
         report = _report(job, survey, trainer, resumed)
-        write_json(out / RUN, {**report, "seconds": round(time.perf_counter() - start, 1)})
+        figures = {**preflight.as_json(), "quarantined": [sample.model_dump() for sample in quarantine.samples()]}
+        write_json(out / RUN, {**report, **figures, "seconds": round(time.perf_counter() - start, 1)})
         _clear(out)
     config.distributed_state.wait_for_everyone()
 
@@ -177,6 +195,7 @@ def _report(job: _Job, survey: Any, trainer: Any, resumed: int) -> dict[str, Any
         "records": len(job.records),
         "samples": len(survey.lengths),
         "dropped": [sample.model_dump() for sample in survey.dropped],
+        "fewer_frames": [sample.model_dump() for sample in survey.fewer],
         "tokens": {"longest": max(survey.lengths.values()), "total": sum(survey.lengths.values())},
         "parameters": parameter_table(trainer.model),
         "pixel_change": trainer.pixel_change,
@@ -189,16 +208,17 @@ def _report(job: _Job, survey: Any, trainer: Any, resumed: int) -> dict[str, Any
 
 
 def _survey(job: _Job, collator: Any) -> Any:
-    from videopath_hf.training.samples import DroppedSample, Survey, check_dropped, survey_samples
+    from videopath_hf.training.samples import Survey, check_dropped, survey_samples
+
+    recipe = job.recipe
 
     def work() -> dict[str, Any]:
-        survey = survey_samples(job.records, collator, job.recipe.optimisation.workers)
-        return {"lengths": survey.lengths, "dropped": [sample.model_dump() for sample in survey.dropped]}
+        fewer_frames = recipe.over_budget == "fewer_frames"
+        return survey_samples(job.records, collator, recipe.optimisation.workers, fewer_frames).model_dump()
 
-    key = content_hash(job.recipe.settings_hash(), job.data_hash, job.model_hash)
-    found = Steps(job.out / ".steps").run("survey", key, work)
-    survey = Survey(found["lengths"], [DroppedSample(**sample) for sample in found["dropped"]])
-    check_dropped(survey, job.recipe.data.max_dropped)
+    key = content_hash(recipe.settings_hash(), job.data_hash, job.model_hash)
+    survey = Survey.model_validate(Steps(job.out / ".steps").run("survey", key, work))
+    check_dropped(survey.dropped, len(job.records), recipe.data.max_dropped)
     return survey
 
 

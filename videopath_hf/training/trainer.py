@@ -1,5 +1,6 @@
 """TRL's SFT trainer for clips: pixels proven to arrive, batches of one modality, a rate of its own for the tower."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,16 +9,20 @@ import torch
 from datasets import Dataset
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, TrainerCallback
+from transformers.trainer_pt_utils import get_parameter_names
 from trl import SFTTrainer
 
 from videopath_hf.errors import UserError
 from videopath_hf.training import checkpoints
 from videopath_hf.training.batches import ModalityBatches
-from videopath_hf.training.collator import SAMPLE_IDS, VideoPathCollator
+from videopath_hf.training.collator import QUARANTINED, SAMPLE_IDS, VideoPathCollator
 from videopath_hf.training.config import VideoPathSFTConfig
 from videopath_hf.training.metering import Meter, Metered
 from videopath_hf.training.parts import vision_tower_parameters
-from videopath_hf.training.saving import save_processor, save_weights
+from videopath_hf.training.quarantine import Quarantine
+from videopath_hf.training.reading import SampleError
+from videopath_hf.training.samples import worker_context
+from videopath_hf.training.saving import explain_disk, save_processor, save_weights
 
 VISION_GROUP = "vision_tower"
 
@@ -35,6 +40,8 @@ class VideoPathSFTTrainer(Metered, SFTTrainer):
         train_dataset ([`~datasets.Dataset`]): made by [`~videopath_hf.training.samples.to_dataset`].
         data_collator ([`VideoPathCollator`]): makes the batches.
         callbacks (`list[TrainerCallback]`, *optional*): in addition to the trainer's own.
+        quarantine ([`~videopath_hf.training.quarantine.Quarantine`], *optional*): where samples go whose media turn
+            out to be broken; without one, the first such sample stops the run.
     """
 
     optimizer: Any
@@ -46,7 +53,9 @@ class VideoPathSFTTrainer(Metered, SFTTrainer):
         train_dataset: Dataset,
         data_collator: VideoPathCollator,
         callbacks: list[TrainerCallback] | None = None,
+        quarantine: Quarantine | None = None,
     ) -> None:
+        self.quarantine = quarantine
         self.pixel_change: dict[str, float] = {}
         self._vision_rate: float | None = None
         self.meter = Meter([data_collator.processor.image_token_id, data_collator.processor.video_token_id])
@@ -56,6 +65,7 @@ class VideoPathSFTTrainer(Metered, SFTTrainer):
             args.seed,
             args.dataloader_drop_last,
             args.world_size,
+            train_dataset["length"] if args.train_sampling_strategy == "group_by_length" else None,
         )
         super().__init__(
             model=model,
@@ -71,7 +81,7 @@ class VideoPathSFTTrainer(Metered, SFTTrainer):
         """Training on pathology data tells nobody."""
 
     def get_train_dataloader(self) -> DataLoader:
-        """Batches of one modality in the seeded order of [`ModalityBatches`]."""
+        """Batches of one modality and like lengths in the seeded order of [`ModalityBatches`]."""
         workers = self.args.dataloader_num_workers
         loader = DataLoader(
             self.train_dataset,
@@ -80,6 +90,7 @@ class VideoPathSFTTrainer(Metered, SFTTrainer):
             num_workers=workers,
             pin_memory=self.args.dataloader_pin_memory,
             persistent_workers=workers > 0,
+            multiprocessing_context=worker_context(workers),
         )
         return self.accelerator.prepare(loader)
 
@@ -90,6 +101,11 @@ class VideoPathSFTTrainer(Metered, SFTTrainer):
             kind, arguments = self.get_optimizer_cls_and_kwargs(self.args, model)
             self.optimizer = kind(self.parameter_groups(model), **arguments)
         return self.optimizer
+
+    def get_decay_parameter_names(self, model: Any) -> list[str]:
+        """All but biases and `LayerNorm`s, as in the published training: the decoder's `RMSNorm`s decay."""
+        names: list[str] = get_parameter_names(model, [torch.nn.LayerNorm], [r"bias$"])
+        return names
 
     def parameter_groups(self, model: Any) -> list[dict[str, Any]]:
         """Trainable parameters by (vision tower or not) and (weight decay or not); empty groups left out."""
@@ -117,6 +133,10 @@ class VideoPathSFTTrainer(Metered, SFTTrainer):
         """TRL's loss; raises `UserError` naming the samples where it is not finite."""
         inputs = dict(inputs)
         samples = inputs.pop(SAMPLE_IDS, [])
+        if broken := inputs.pop(QUARANTINED, []):
+            if self.quarantine is None:
+                raise SampleError(*broken[0])
+            self.quarantine.add(broken)
         result = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         loss = result[0] if return_outputs else result
         if not torch.isfinite(loss):
@@ -139,8 +159,7 @@ class VideoPathSFTTrainer(Metered, SFTTrainer):
         for modality, positions in self.batches.positions.items():
             if modality == "text":
                 continue
-            rows = [self.train_dataset[position] for position in positions[: self.batches.batch_size]]
-            batch = self._prepare_inputs(self.data_collator(rows))
+            batch = self._prepare_inputs(self._first_batch(positions))
             loss, again = self._probe_loss(batch), self._probe_loss(batch)
             changes[modality] = abs(self._probe_loss(with_noise(batch)) - loss)
             # Kernels of some GPUs do not repeat exactly: the change has to stand out from that.
@@ -151,6 +170,18 @@ class VideoPathSFTTrainer(Metered, SFTTrainer):
                 )
         self._metrics["eval"].clear()
         return changes
+
+    def _first_batch(self, positions: list[int]) -> dict[str, Any]:
+        """The first batch of samples of which at least one decodes."""
+        size = self.batches.batch_size
+        for start in range(0, len(positions), size):
+            rows = [self.train_dataset[position] for position in positions[start : start + size]]
+            batch: dict[str, Any] = self.data_collator(rows)
+            if batch[SAMPLE_IDS]:
+                return batch
+            if self.quarantine is not None:
+                self.quarantine.add(batch[QUARANTINED])
+        raise UserError(f"none of {len(positions)} samples can be read, e.g. {batch[QUARANTINED][0][1]}")
 
     def _probe_loss(self, batch: Mapping[str, Any]) -> float:
         training = self.model.training
@@ -176,14 +207,19 @@ class VideoPathSFTTrainer(Metered, SFTTrainer):
         """Write the checkpoint aside and rename it when it is whole."""
         folder = Path(self.args.output_dir)
         self.args.output_dir = str(checkpoints.partial_folder(folder))
+        step = self.state.global_step
         try:
-            # Past TRL's own method, which would write a model card at every checkpoint.
-            super(SFTTrainer, self)._save_checkpoint(model, trial)
+            with explain_disk(f"the checkpoint of step {step}", folder):
+                # Past TRL's own method, which would write a model card at every checkpoint.
+                super(SFTTrainer, self)._save_checkpoint(model, trial)
+                self.accelerator.wait_for_everyone()
+                if self.args.should_save:
+                    checkpoints.seal(folder, step)
+        except UserError:
+            shutil.rmtree(self.args.output_dir, ignore_errors=True)
+            raise
         finally:
             self.args.output_dir = str(folder)
-        self.accelerator.wait_for_everyone()
-        if self.args.should_save:
-            checkpoints.seal(folder, self.state.global_step)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         """Weights as safetensors under the names they are loaded by, and the processor; no pickled arguments."""
@@ -191,6 +227,15 @@ class VideoPathSFTTrainer(Metered, SFTTrainer):
             folder = Path(output_dir or self.args.output_dir)
             save_weights(self.model, folder, state_dict)
             save_processor(self.processing_class, folder)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        try:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+        except RuntimeError as error:  # torch's list of tensors of another shape
+            first = next((line.strip() for line in str(error).splitlines() if "size mismatch" in line), None)
+            if first is None:
+                raise
+            raise UserError(f"the checkpoint {resume_from_checkpoint} is not of this model: {first}") from None
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
         """A checkpoint that does not fit the model stops the run instead of leaving weights as they were."""

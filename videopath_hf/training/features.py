@@ -296,8 +296,13 @@ def _compute(
 
     plain = copy.copy(collator)
     plain.cache = SampleCache(0)  # each sample's pixels are wanted once
+    workers = config.dataloader_num_workers
     loader = DataLoader(
-        pending, batch_size=None, num_workers=config.dataloader_num_workers, collate_fn=partial(_pixels, plain)
+        pending,
+        batch_size=None,
+        num_workers=workers,
+        collate_fn=partial(_pixels, plain),
+        multiprocessing_context=worker_context(workers),
     )
     model.model.vision_tower.to(config.device)  # a quantized decoder stays where it is
     training = model.training

@@ -175,10 +175,10 @@ def _train(job: _Job) -> None:
         fewer = f", {len(survey.fewer)} with fewer frames" if survey.fewer else ""
         note(f"{recipe.label}: {len(survey.lengths)} samples, {len(survey.dropped)} left out{fewer}{done}")
         note(describe(preflight, recipe.max_length))
-    if held_out is not None and held_out.settings.keep_best:
-        held_out.keep = partial(keep_best, trainer, recipe, job.model, out)
-    _run_trainer(trainer, checkpoint, held_out)
     with explain_disk("the trained model", out):
+        if held_out is not None and held_out.settings.keep_best:
+            held_out.keep = partial(keep_best, trainer, recipe, job.model, out)
+        _run_trainer(trainer, checkpoint, held_out)
         save_result(trainer, recipe, job.model, out)
     if is_main():
         report = _report(job, survey, trainer, resumed)

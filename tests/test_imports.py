@@ -1,4 +1,4 @@
-"""Optional packages leave the process as it was."""
+"""Optional packages leave the process as it was, and tell nobody."""
 
 import subprocess
 import sys
@@ -7,9 +7,9 @@ from importlib.util import find_spec
 import pytest
 
 
-def _opener_after(act: str) -> str:
-    """Which module `PIL.Image.open` is of, in a new process, after an act that imports ultralytics."""
-    code = f"from PIL import Image\n{act}\nimport sys\nprint('ultralytics' in sys.modules, Image.open.__module__)"
+def _after(act: str, asked: str) -> str:
+    """What an expression is, in a new process, after an act that imports optional packages."""
+    code = f"from PIL import Image\n{act}\nimport sys\nprint({asked})"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return run.stdout.splitlines()[-1]
 
@@ -23,4 +23,19 @@ def _opener_after(act: str) -> str:
     ],
 )
 def test_pictures_are_opened_as_before(act: str) -> None:
-    assert _opener_after(act) == "True PIL.Image"  # ultralytics' own would run pip for a picture that is none
+    # ultralytics' own would run pip for a picture that is none
+    assert _after(act, "'ultralytics' in sys.modules, Image.open.__module__") == "True PIL.Image"
+
+
+@pytest.mark.skipif(find_spec("openvino") is None, reason="openvino is not installed")
+@pytest.mark.parametrize(
+    "act",
+    [
+        "from videopath_hf.curation.faces import FaceDetector; FaceDetector('openvino')",
+        "from videopath_hf.curation.ocr import RapidOcrReader; RapidOcrReader(320, 'openvino')",
+        "from videopath_hf.serving.doctor import examine; examine()",
+    ],
+)
+def test_openvino_reports_to_nobody(act: str) -> None:
+    asked = "'openvino' in sys.modules, [name for name in sys.modules if name.startswith('openvino_telemetry.')]"
+    assert _after(act, asked) == "True []"

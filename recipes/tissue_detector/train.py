@@ -8,6 +8,7 @@ It writes `OUT/weights.pt`, `OUT/weights.onnx` (safe to share: it holds no code)
 import shutil
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,8 @@ def main(path: str, overrides: list[str]) -> None:
         yolo = import_quietly("ultralytics.models").YOLO
     except ImportError:
         raise MissingExtraError("ultralytics", "yolo", "training a detector (ultralytics is AGPL-3.0)") from None
+    if find_spec("onnx") is None:
+        raise MissingExtraError("onnx", "yolo", "exporting the detector")
     seen, unseen = split_cases(find_images(recipe.slides), recipe.unseen_share)
     people = find_images(recipe.people)
     data = recipe.out / "composites"

@@ -57,11 +57,20 @@ def test_the_published_mask_shows_header_and_marks_too(run: Run, places: list[st
     assert found["visual"] == 129
 
 
+def test_a_sample_over_the_budget_is_shown_with_as_many_frames_as_fit(run: Run, places: list[str]) -> None:
+    changes = [*places, "max_length=200", "over_budget=fewer_frames"]
+    code, out, err = run("labels", RECIPE, "--json", *changes)
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["tokens"] <= 200 and found["visual"] < 129
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--sample", "2"], "there is no sample 2: the recipe has 2, numbered from 0"),
         (["model=absent"], "absent"),
+        (["max_length=200"], "248 tokens are more than max_length = 200"),
         (["label_mask=mine"], "label_mask = 'mine'"),
         (["label_maks=reference"], "did you mean 'label_mask'?"),
     ],

@@ -1,5 +1,6 @@
 """Merging: equal to the adapter, other than the base, refused when something does not fit."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from safetensors.torch import load_file
 
 from tests.training.synthetic import texts
 from videopath_hf.errors import UserError
+from videopath_hf.files import read_json, write_json
 from videopath_hf.training.merge import TOLERANCE, merge_adapter
 from videopath_hf.training.parts import prepare_parts
 from videopath_hf.training.recipe import LoraSettings, TrainableSettings
@@ -74,7 +76,6 @@ def test_an_adapter_that_was_never_trained_is_refused(make: Callable[..., Path],
 
 
 def test_a_base_that_has_changed_since_is_refused(make: Callable[..., Path], tiny: Path, tmp_path: Path) -> None:
-    from videopath_hf.files import read_json, write_json
     from videopath_hf.modeling.tiny import build_tiny
 
     adapter = make()
@@ -103,3 +104,76 @@ def test_weights_that_do_not_merge_are_caught(
     with pytest.raises(UserError, match=r"does not merge: .* logits differ by"):
         merge_adapter(make(), tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
+
+
+@pytest.mark.parametrize("layout", ["videopath", "llava_onevision", "llava_next"])
+def test_a_merged_checkpoint_loads_without_a_missing_weight_in_every_layout(
+    layout: str, make: Callable[..., Path], tmp_path: Path
+) -> None:
+    from videopath_hf.modeling.layouts import recognise
+    from videopath_hf.modeling.loading import load_model
+
+    adapter = make()
+    config = read_json(adapter / "config.json")
+    write_json(adapter / "config.json", {**config, "vision_aspect_ratio": "anyres_max_9"})
+    whole = load_model(merge_adapter(adapter, tmp_path / "ours").model)[0].state_dict()
+    result = merge_adapter(adapter, tmp_path / "merged", layout=layout)
+    assert recognise(read_json(result.model / "config.json"), result.model) == result.layout == layout
+    loaded = load_model(result.model)[0].state_dict()
+    assert all(torch.equal(loaded[name], weight) for name, weight in whole.items())
+    assert not [path for path in result.model.iterdir() if path.name.startswith(".")]
+    if layout == "llava_onevision":
+        from transformers import LlavaOnevisionForConditionalGeneration
+
+        _, report = LlavaOnevisionForConditionalGeneration.from_pretrained(result.model, output_loading_info=True)
+        assert not report["missing_keys"] and not report["unexpected_keys"]
+
+
+def test_newlines_that_a_layout_cannot_express_are_refused_before_merging(
+    make: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = make()
+    config = read_json(adapter / "config.json")
+    write_json(adapter / "config.json", {**config, "video_newline_position": "grid"})
+    monkeypatch.setattr("videopath_hf.training.merge._merge", None)
+    with pytest.raises(UserError, match="grid"):
+        merge_adapter(adapter, tmp_path / "merged", layout="llava_onevision")
+    with pytest.raises(UserError, match=r"layout is 'gguf'; accepted are videopath, llava_onevision, llava_next"):
+        merge_adapter(adapter, tmp_path / "merged", layout="gguf")
+
+
+def test_a_base_that_has_moved_is_named_and_another_one_is_refused(
+    make: Callable[..., Path], tiny: Path, tmp_path: Path
+) -> None:
+    from videopath_hf.modeling.tiny import build_tiny
+
+    adapter = make()
+    moved = shutil.copytree(tiny, tmp_path / "moved")
+    config = read_json(adapter / "adapter_config.json")
+    write_json(adapter / "adapter_config.json", {**config, "base_model_name_or_path": str(tmp_path / "gone")})
+    assert merge_adapter(adapter, tmp_path / "merged", base=str(moved)).base == str(moved)
+    other = build_tiny(texts(), tmp_path / "other", seed=1)
+    with pytest.raises(UserError, match=r"other is not the checkpoint that .*adapter was trained on: it is another"):
+        merge_adapter(adapter, tmp_path / "merged2", base=str(other))
+
+
+def test_an_adapter_of_a_model_of_another_shape_is_refused_even_where_nothing_tells_its_base(
+    make: Callable[..., Path], tmp_path: Path
+) -> None:
+    from videopath_hf.modeling.processing_videopath_llava import VideoPathLlavaProcessor
+    from videopath_hf.modeling.templates import CHATML_TEMPLATE
+    from videopath_hf.modeling.tiny import random_model, save_checkpoint, tiny_config, train_tokenizer
+
+    adapter = make()
+    (adapter / "base.json").unlink()
+    tokenizer = train_tokenizer(texts())
+    text = tiny_config(tokenizer).text_config.to_dict()
+    for name, change in (("narrow", {"hidden_size": 64}), ("deep", {"num_hidden_layers": 4})):
+        config = tiny_config(tokenizer, text_config={**text, **change, "layer_types": None})
+        (tmp_path / name).mkdir()
+        processor = VideoPathLlavaProcessor.from_config(config, tokenizer, CHATML_TEMPLATE)
+        save_checkpoint(random_model(config, tokenizer, 0), processor, tmp_path / name)
+        with pytest.raises(UserError, match=rf"adapter does not fit .*{name}, so that is not its base: \S+") as caught:
+            merge_adapter(adapter, tmp_path / "merged", base=str(tmp_path / name))
+        assert "\n" not in str(caught.value)
+        assert not (tmp_path / "merged").exists()

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from tests.modeling.test_parity import CASES, OLD_PILLOW, ROOT, collapsed, difference
+from tests.modeling.test_parity import OLD_PILLOW, ROOT, collapsed, difference
 from videopath_hf.data.sources import open_source
 from videopath_hf.modeling.assembly import assemble_model
 from videopath_hf.modeling.conversion import convert_reference
@@ -32,16 +32,17 @@ from videopath_hf.training.reading import TooLongError
 from videopath_hf.training.recipe import Recipe
 from videopath_hf.training.samples import survey_samples
 from videopath_hf.training.saving import save_weights
+from videopath_hf.training.visual import set_visual
 
 FOLDER = ROOT / "train"
-FACTS = json.loads((FOLDER / "train.json").read_text()) if CASES else {"variants": {}}
+FACTS = json.loads((FOLDER / "train.json").read_text()) if (FOLDER / "train.json").is_file() else {"variants": {}}
 VARIANTS = sorted(FACTS["variants"])
 KEYS = (("pixel_values", "image_num_tiles"), ("pixel_values_videos", "video_num_frames"))
 EMBEDDINGS, RELATIVE = 2e-5, 1e-5
 
 pytestmark = [
     pytest.mark.parity,
-    pytest.mark.skipif(not CASES, reason=f"no golden set in {ROOT} (set VIDEOPATH_PARITY)"),
+    pytest.mark.skipif(not VARIANTS, reason=f"no golden set of training in {ROOT} (set VIDEOPATH_PARITY)"),
 ]
 
 
@@ -226,7 +227,7 @@ def test_what_they_cut_is_refused_and_named(name: str, open_variant: Callable[[s
             assert collator.encode(record)["labels"].shape[1] == length
 
 
-RUNS = json.loads((FOLDER / "runs.json").read_text()) if CASES else {}
+RUNS = json.loads((FOLDER / "runs.json").read_text()) if (FOLDER / "runs.json").is_file() else {}
 
 
 class TheirOrder(ModalityBatches):
@@ -273,6 +274,9 @@ def our_name(name: str) -> str:
     )
 
 
+THEIR_VISUAL = {"image_aspect_ratio": "image_aspect_ratio", "patch_merge_type": "mm_patch_merge_type"}
+
+
 def recipe_of(run: dict[str, Any], start: Path, out: Path) -> Recipe:
     args = run["args"]
     parts = args["mm_tunable_parts"].split(",")
@@ -290,6 +294,7 @@ def recipe_of(run: dict[str, Any], start: Path, out: Path) -> Recipe:
                 "language_model": "full" if "mm_language_model" in parts else "none",
             },
             "template": "plain" if plain else "chat",
+            "visual": {ours: args[theirs] for ours, theirs in THEIR_VISUAL.items() if theirs in args},
             "label_mask": "reference",
             "several_images": "pad",
             "max_length": args.get("model_max_length", 32768),
@@ -314,6 +319,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     recipe = recipe_of(run, start_of(run, folder), folder / "out")
     records = read_records(run["data"])
     model, processor = load_model(recipe.model)
+    set_visual(model, processor, recipe.visual.model_dump(exclude_none=True))
     collator = build_collator(processor, recipe, FOLDER / "media")
     survey = survey_samples(list(records.values()), collator, workers=0)
     config = make_config(recipe, folder / "checkpoints")

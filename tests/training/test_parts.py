@@ -1,10 +1,12 @@
 """Which parameters learn at each stage."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from videopath_hf.errors import UserError
 from videopath_hf.settings import load_settings
@@ -113,3 +115,25 @@ def test_tied_weights_are_counted_once() -> None:
     tied = torch.nn.ModuleDict({"one": torch.nn.Linear(2, 2, bias=False), "two": torch.nn.Linear(2, 2, bias=False)})
     tied["two"].weight = tied["one"].weight
     assert parameter_table(tied) == {"language_model": {"trainable": 4, "total": 4}}
+
+
+def test_a_base_in_bfloat16_trains_what_learns_in_float32_and_merges(
+    recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    from videopath_hf.training.stages import run_stage
+
+    parts = {"projector": True, "vision_tower": False, "language_model": "lora"}
+    held = run_stage(recipe(trainable=parts, lora={"base": "bfloat16", "dropout": 0.0}, out=tmp_path / "held"))
+    whole = run_stage(recipe(trainable=parts, lora={"dropout": 0.0}, out=tmp_path / "whole"))
+    assert held.last_loss == pytest.approx(whole.last_loss, rel=0.02)
+    saved = load_file(held.out / "adapter" / "adapter_model.safetensors")
+    assert {weight.dtype for weight in saved.values()} == {torch.float32}
+
+
+def test_of_a_base_in_bfloat16_exactly_what_does_not_learn_is_held_in_it(tiny: Path) -> None:
+    from videopath_hf.modeling.loading import load_model
+
+    parts = TrainableSettings(projector=True, vision_tower=True, language_model="lora")
+    model = prepare_parts(load_model(tiny)[0], parts, LoraSettings(r=4, base="bfloat16"))
+    for name, parameter in model.named_parameters():
+        assert parameter.dtype == (torch.float32 if parameter.requires_grad else torch.bfloat16), name

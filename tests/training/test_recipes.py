@@ -69,7 +69,7 @@ def test_every_shipped_recipe_loads_and_opens_with_the_commands_that_launch_and_
 def test_every_recipe_of_full_size_is_among_those_tried() -> None:
     assert {path.relative_to(RECIPES).with_suffix("").as_posix() for path in shipped()} == {
         *FULL_SIZE,
-        *(f"tiny/{name}" for name in PAPER),
+        *(f"{folder}/{name}" for folder in ("tiny", "tiny/tissue") for name in PAPER),
     }
 
 
@@ -120,9 +120,35 @@ def test_videos_have_newlines_as_published_in_the_four_paper_recipes_only(name: 
     assert load(name).visual.video_newline_position == ("grid" if name in PAPER else "one_token")
 
 
+@pytest.mark.parametrize("name", FULL_SIZE)
+def test_what_recipes_train_converts_for_stock_transformers_but_for_the_four_of_the_paper(name: str) -> None:
+    from videopath_hf.modeling.checks_videopath_llava import CheckpointError
+    from videopath_hf.modeling.stock_settings import stock_config
+
+    config = build_on_meta(load(name), published_config()).config
+    if name in PAPER:
+        with pytest.raises(CheckpointError, match="grid"):
+            stock_config(name, config)
+    else:
+        assert stock_config(name, config).model_type == "llava_onevision"
+
+
+def test_the_aspect_ratio_that_converts_makes_the_same_tokens_as_the_published_one() -> None:
+    from videopath_hf.modeling.packing_videopath_llava import num_image_tokens, num_tiles
+
+    one, other = (
+        build_on_meta(load("stage3_video_lora_1gpu", f"visual.image_aspect_ratio={ratio}"), published_config())
+        for ratio in ("anyres", "anyres_max_9")
+    )
+    for size in ((768, 1024), (3000, 500), (500, 3000), (384, 384), (2000, 2000), (748, 792)):
+        tokens = [num_image_tokens(size, num_tiles(size, m.config.layout), m.config.layout) for m in (one, other)]
+        assert tokens[0] == tokens[1]
+
+
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_an_ablation_changes_one_thing_of_the_published_stage_3(name: str) -> None:
-    published = load("stage3_video_sft", "visual.video_newline_position=one_token").model_dump()
+    exported = ("visual.video_newline_position=one_token", "visual.image_aspect_ratio=anyres_max_9")
+    published = load("stage3_video_sft", *exported).model_dump()
     ablation = load(name).model_dump()
     differing = {key for key in published if published[key] != ablation[key]} - {"name"}
     changed = {"from_stage1": set(), "full": {"trainable"}, "half_data": {"data"}}[ablation["name"]]

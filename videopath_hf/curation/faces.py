@@ -1,4 +1,4 @@
-"""Faces: CenterFace (MIT), whose weights come with the package, run by ONNX Runtime.
+"""Faces: CenterFace (MIT), whose weights come with the package.
 
 Presenters in lectures are small, turned aside and framed in all ways. On composites of five portraits, two of them
 near profile, in square and round insets over real slides, every inset of at least a sixth of the frame's height was
@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 
 from videopath_hf.curation.boxes import clipped, overlap
-from videopath_hf.curation.networks import open_network
+from videopath_hf.curation.networks import Network, engine_name, open_network
+from videopath_hf.curation.settings import Engine
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.records import Box
 
@@ -42,16 +43,25 @@ class Detector(Protocol):
 
 
 class FaceDetector:
-    """CenterFace. Hits below a score of 0.3 are left out; what a hit is worth is the caller's to say."""
+    """CenterFace. Hits below a score of 0.3 are left out; what a hit is worth is the caller's to say.
 
-    name = "centerface"
+    Args:
+        engine (`str`, defaults to `"auto"`): what runs the network.
+
+    Raises:
+        MissingExtraError: the engine is not installed.
+    """
+
+    def __init__(self, engine: Engine = "auto") -> None:
+        self.name = f"centerface, {engine_name(engine)}"
+        self._network: Network = open_network(_MODEL, engine)
 
     def find(self, image: Picture, width: int) -> list[Found]:
         """Faces in the picture, surest first."""
         scale = image.shape[1] / width
         size = (_padded(width), _padded(round(image.shape[0] / scale)))
         blob = cv2.dnn.blobFromImage(np.ascontiguousarray(image), 1.0, size)
-        heat, sizes, offsets = open_network(_MODEL).run(_OUTPUTS, {_INPUT: blob})
+        heat, sizes, offsets = self._network.run(_OUTPUTS, {_INPUT: blob})
         hits = _decoded(heat[0, 0], sizes[0], offsets[0])
         x, y = image.shape[1] / size[0], image.shape[0] / size[1]
         kept: list[Found] = []

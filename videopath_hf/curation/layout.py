@@ -177,7 +177,8 @@ def _slide_box(seen: _Evidence) -> tuple[Box, bool]:
 def _lines(edges: Edges, axis: int) -> list[int]:
     """Positions of the strongest straight edges, by how far they stand out from their neighbourhood."""
     profile = edges.mean(axis=axis)
-    standing = profile - np.array([np.median(profile[max(0, n - 8) : n + 9]) for n in range(len(profile))])
+    padded = np.pad(profile.astype(np.float64), 8, constant_values=np.nan)
+    standing = profile - np.nanmedian(np.lib.stride_tricks.sliding_window_view(padded, 17), axis=1)
     across = edges if axis == 0 else edges.T
     beside = cv2.blur(across, (9, 1))
     long = ((across - beside) >= _LINE).mean(axis=0) >= _LENGTH

@@ -1,11 +1,24 @@
-"""Networks in ONNX files, and how many threads one of them gets."""
+"""Networks in ONNX files: what runs them, and how many threads one of them gets."""
 
 import os
+from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
+from videopath_hf.curation.settings import Engine
+from videopath_hf.errors import MissingExtraError
+from videopath_hf.imports import import_quietly
 from videopath_hf.video.backends import cpus
+
+
+class Network(Protocol):
+    """A network that is ready to be run, by several threads at once."""
+
+    def run(self, outputs: Sequence[str], inputs: Mapping[str, Any]) -> Sequence[Any]:
+        """The outputs of these names, arrays, for inputs by name."""
 
 
 def inference_threads() -> int:
@@ -16,11 +29,59 @@ def inference_threads() -> int:
 
 
 @cache
-def open_network(path: Path) -> Any:
-    """ONNX Runtime's session for a model file; it may be run by several threads at once."""
+def choose_engine(asked: Engine) -> Literal["openvino", "onnxruntime"]:
+    """The engine to use; raises `MissingExtraError` where OpenVINO is asked for and not installed."""
+    if asked == "onnxruntime":
+        return asked
+    if find_spec("openvino") is None:
+        if asked == "openvino":
+            raise MissingExtraError("openvino", "curate", "engine=openvino")
+        return "onnxruntime"
+    core = _core()
+    if asked == "openvino":
+        return asked
+    return "openvino" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "onnxruntime"
+
+
+def _core() -> Any:
+    return import_quietly("openvino").Core()
+
+
+def engine_name(asked: Engine) -> str:
+    """The engine that is used and its version, for the record."""
+    engine = choose_engine(asked)
+    return f"{engine} {version(engine)}"
+
+
+def open_network(path: Path, engine: Engine = "onnxruntime") -> Any:
+    """A network that is ready to be run; with `onnxruntime` its whole `InferenceSession`."""
+    return _openvino(path) if choose_engine(engine) == "openvino" else _onnxruntime(path)
+
+
+@cache
+def _onnxruntime(path: Path) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = inference_threads()
     options.log_severity_level = 3  # errors
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+@cache
+def _openvino(path: Path) -> Network:
+    return _OpenVino(path)
+
+
+class _OpenVino:
+    """A network that OpenVINO runs."""
+
+    def __init__(self, path: Path) -> None:
+        # Pinned, as they are by default, the threads of all networks would share the first core.
+        wanted = {"INFERENCE_NUM_THREADS": inference_threads(), "ENABLE_CPU_PINNING": False}
+        self._model = _core().compile_model(str(path), "CPU", wanted)
+
+    def run(self, outputs: Sequence[str], inputs: Mapping[str, Any]) -> Sequence[Any]:
+        request = self._model.create_infer_request()
+        request.infer(dict(inputs))
+        return [request.get_tensor(name).data.copy() for name in outputs]

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from videopath_hf.curation.boxes import overlap
-from videopath_hf.curation.networks import inference_threads
-from videopath_hf.curation.settings import ScreenTextSettings
+from videopath_hf.curation.networks import choose_engine, engine_name, inference_threads
+from videopath_hf.curation.settings import Engine, ScreenTextSettings
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.errors import MissingExtraError
 from videopath_hf.records import Box, Record
@@ -116,16 +116,22 @@ class LineReader(ABC):
 class RapidOcrReader(LineReader):
     """RapidOCR with the PP-OCR models of its own wheel: nothing is downloaded.
 
+    Args:
+        side (`int`): pixels of the longer side at which lines are looked for.
+        engine (`str`, defaults to `"auto"`): what runs its networks.
+
     Raises:
-        MissingExtraError: rapidocr is not installed.
+        MissingExtraError: rapidocr or the engine is not installed.
     """
 
-    def __init__(self, side: int) -> None:
+    def __init__(self, side: int, engine: Engine = "auto") -> None:
         if not rapidocr_installed():
             raise MissingExtraError("rapidocr", "curate", "removing on-screen text")
-        super().__init__(f"rapidocr {version('rapidocr')}", side)
+        super().__init__(f"rapidocr {version('rapidocr')}, {engine_name(engine)}", side)
         # Two, because a call changes what an engine does: one finds lines while the other reads.
-        self._finder, self._engine = rapidocr_engine(), rapidocr_engine()
+        self._finder, self._engine = rapidocr_engine(engine), rapidocr_engine(engine)
+        blank = np.zeros((48, 320, 3), dtype=np.uint8)
+        self.find(blank), self.recognise(blank, 0.0)  # networks are loaded when they are first used
 
     def find(self, image: Picture) -> list[FoundLine]:
         """Return where lines of text are in the picture as it is."""
@@ -140,12 +146,16 @@ class RapidOcrReader(LineReader):
         return recognise_with(self._engine, crop)
 
 
-def rapidocr_engine() -> Any:
-    """RapidOCR's models."""
-    from rapidocr import RapidOCR
+def rapidocr_engine(engine: Engine) -> Any:
+    """RapidOCR's models; they are loaded when they are first used."""
+    from rapidocr import EngineType, RapidOCR
 
+    chosen = EngineType(choose_engine(engine))
     params: dict[str, Any] = {"Global.log_level": "critical", "Det.limit_side_len": 4096, "Det.limit_type": "max"}
+    params |= {"Det.engine_type": chosen, "Rec.engine_type": chosen}
     params["EngineConfig.onnxruntime.intra_op_num_threads"] = inference_threads()
+    params["EngineConfig.openvino.inference_num_threads"] = inference_threads()
+    params["EngineConfig.openvino.enable_cpu_pinning"] = False  # all networks would share the first core
     return RapidOCR(params=params)
 
 
@@ -180,7 +190,7 @@ def make_reader(settings: ScreenTextSettings) -> tuple[TextReader | None, str | 
             None,
             "no OCR is installed (pip install 'videopath-hf[curate]'): labels stay in the clips and are not read",
         )
-    return RapidOcrReader(settings.side), None
+    return RapidOcrReader(settings.side, settings.engine), None
 
 
 def _scaled(box: Box, scale: tuple[float, float], size: tuple[int, int]) -> Box:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import cv2
 import numpy as np
 
+from videopath_hf.curation.networks import engine_name
 from videopath_hf.curation.ocr import FoundLine, LineReader, rapidocr_engine, rapidocr_installed, recognise_with
 from videopath_hf.curation.settings import DoctrArchitecture, ScreenTextSettings
 from videopath_hf.curation.tissue import Picture
@@ -45,8 +46,10 @@ class DoctrReader(LineReader):
         path = find_weights(self._model, settings)
         load_weights(self._model, path, settings.arch)
         self._model.eval()
-        self._engine = rapidocr_engine() if rapidocr_installed() else None
-        words = f"rapidocr {version('rapidocr')}" if self._engine is not None else "no words"
+        self._engine = rapidocr_engine(settings.engine) if rapidocr_installed() else None
+        words = "no words"
+        if self._engine is not None:
+            words = f"rapidocr {version('rapidocr')}, {engine_name(settings.engine)}"
         detector = f"doctr {version('python-doctr')} {settings.arch} {file_sha256(path)[:12]}"
         super().__init__(f"{detector}, {words}", settings.side)
 

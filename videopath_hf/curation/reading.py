@@ -16,6 +16,7 @@ from videopath_hf.curation.pages import is_page, stands_still
 from videopath_hf.curation.persons import PersonWatcher, Seen, find_patches, presenter_share
 from videopath_hf.curation.screen_text import TextScanner, is_text
 from videopath_hf.curation.settings import CurateSettings
+from videopath_hf.curation.text_pixels import changed, thumb
 from videopath_hf.curation.tissue import Picture, glass_colour
 from videopath_hf.curation.yolo import person_detector, tissue_detector
 from videopath_hf.records import Box, PersonBox, Record, RemovedText, Segment
@@ -118,10 +119,12 @@ class _Beside:
 
 
 def read_page(path: Path, segment: Segment, reader: TextReader | None, settings: CurateSettings) -> SegmentReading:
-    """Read a segment that is not kept, twice: what a title slide says may name the case that follows."""
+    """Read a segment that is not kept, twice if it changes: what a title slide says may name the case that follows."""
     texts: dict[str, RemovedText] = {}
     times = [segment.start + share * (segment.end - segment.start) for share in (0.5, 0.9)]
     frames = frames_at(path, times) if reader is not None else []
+    if frames and changed(thumb(frames[0]), thumb(frames[1])) is None:
+        frames = frames[1:]  # faded in, if it does
     for frame in frames:
         for text in reader.read(frame) if reader is not None else []:
             if is_text(text, frame.shape[0]) and text.score >= settings.screen_text.min_score:

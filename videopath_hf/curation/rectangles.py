@@ -1,7 +1,6 @@
 """Upright rectangles that are painted over a moving picture: insets, label plates."""
 
 from collections.abc import Sequence
-from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,25 +70,22 @@ def find_rectangle(
     bottoms = _peaks(above[y1:], y1)
     down = np.pad(columns.cumsum(axis=0), ((1, 0), (0, 0)))
     along = np.pad(rows.cumsum(axis=1), ((0, 0), (1, 0)))
-    found: list[Rectangle] = []
-    for left, right, top, bottom in product(lefts, rights, tops, bottoms):
-        sides = (
-            (down[bottom, left] - down[top, left]) / (bottom - top),
-            (down[bottom, right] - down[top, right]) / (bottom - top),
-            (along[top, right] - along[top, left]) / (right - left),
-            (along[bottom, right] - along[bottom, left]) / (right - left),
-        )
-        found.append(Rectangle((left, top, right, bottom), float(min(sides))))
-    if not found:
+    if not (lefts and rights and tops and bottoms):
         return None
+    left, right, top, bottom = (part.ravel() for part in np.meshgrid(lefts, rights, tops, bottoms, indexing="ij"))
+    tall, wide = bottom - top, right - left
+    strength = np.minimum.reduce(
+        [
+            (down[bottom, left] - down[top, left]) / tall,
+            (down[bottom, right] - down[top, right]) / tall,
+            (along[top, right] - along[top, left]) / wide,
+            (along[bottom, right] - along[bottom, left]) / wide,
+        ]
+    )
     # A drawn frame has an inner and an outer edge: of rectangles that are about as strong, the largest.
-    enough = _ABOUT * max(rectangle.strength for rectangle in found)
-    return max((rectangle for rectangle in found if rectangle.strength >= enough), key=_area)
-
-
-def _area(rectangle: Rectangle) -> int:
-    x0, y0, x1, y1 = rectangle.box
-    return (x1 - x0) * (y1 - y0)
+    best = int(np.where(strength >= _ABOUT * strength.max(), tall * wide, -1).argmax())
+    box = int(left[best]), int(top[best]), int(right[best]), int(bottom[best])
+    return Rectangle(box, float(strength[best]))
 
 
 def _peaks(profile: Edges, offset: int) -> list[int]:

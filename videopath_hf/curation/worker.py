@@ -7,6 +7,7 @@ The process is a fresh interpreter and not a fork or a `multiprocessing` child: 
 far it is, by which a hang is told from a long video. It is used for one lecture after the other.
 """
 
+import gc
 import os
 import signal
 import subprocess
@@ -141,6 +142,8 @@ class Worker:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # what libraries print is no data
+                # glibc keeps freed pictures for each thread that made some: gigabytes, where there are many threads.
+                env={"MALLOC_ARENA_MAX": "2", **os.environ},
             )
         self._connection = ours
         return ours
@@ -253,6 +256,7 @@ def serve(file: int) -> None:
     threading.Thread(target=import_module, args=["scenedetect"], daemon=True).start()
     import videopath_hf.curation.blocks  # noqa: F401
 
+    gc.freeze()  # what is loaded now stays: the collector need not look through it again and again
     while True:
         job = jobs.get()
         if isinstance(job, Path):

@@ -119,7 +119,7 @@ class CheckpointYolo:
 def person_detector(settings: PersonSettings) -> Detector:
     """The detector of presenters that the settings ask for."""
     if settings.backend == "faces":
-        return FaceDetector()
+        return FaceDetector(settings.engine)
     return _yolo(settings.weights or "", settings.trust_weights, "person", "persons")
 
 

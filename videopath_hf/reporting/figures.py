@@ -19,6 +19,33 @@ def loss_curves(curves: Mapping[str, Sequence[tuple[int, float]]]) -> str:
     return _svg(len(curves), (3 * len(curves), 2.6), draw)
 
 
+def line_panels(
+    panels: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]], tops: Mapping[str, float], columns: int = 3
+) -> str:
+    """Draw a grid of panels of curves over optimizer steps.
+
+    Args:
+        panels (`Mapping`): titles, and under each the named curves of (step, value).
+        tops (`Mapping[str, float]`): upper end of the vertical axis of panels that have a fixed one, by title.
+    """
+    rows = -(-len(panels) // columns)
+
+    def draw(axes: Any) -> None:
+        for axis in axes.flat[len(panels) :]:
+            axis.set_visible(False)
+        for axis, (title, curves) in zip(axes.flat, panels.items(), strict=False):
+            for name, points in curves.items():
+                marker = "o" if len(points) < 30 else None
+                values = ([step for step, _ in points], [value for _, value in points])
+                axis.plot(*values, linewidth=1.2, marker=marker, markersize=3, label=name)
+            axis.set(title=title, xlabel="step", ylim=(0, tops.get(title)))
+            axis.locator_params(axis="x", nbins=5, integer=True)
+            if len(curves) > 1:
+                axis.legend(frameon=False, fontsize=7)
+
+    return _svg(columns, (3.6 * columns, 2.7 * rows), draw, rows)
+
+
 def length_histograms(lengths: Mapping[str, Sequence[int]], unit: str, limit: int | None) -> str:
     """Draw how long the records of each kind are, one panel a kind; a line marks the `limit` where it is in sight."""
 
@@ -70,7 +97,7 @@ def _commonest(counts: Mapping[str, tuple[int, int]], most: int) -> dict[str, tu
     return shown
 
 
-def _svg(columns: int, size: tuple[float, float], draw: Callable[[Any], None]) -> str:
+def _svg(columns: int, size: tuple[float, float], draw: Callable[[Any], None], rows: int = 1) -> str:
     """What `draw` puts into a grid of axes, as SVG text."""
     import matplotlib
 
@@ -81,7 +108,7 @@ def _svg(columns: int, size: tuple[float, float], draw: Callable[[Any], None]) -
     settings: Any = {"svg.hashsalt": "videopath_hf", "font.size": 9, "axes.spines.top": False}
     settings["axes.spines.right"] = False
     with matplotlib.rc_context(settings):
-        figure, axes = pyplot.subplots(1, columns, figsize=size, squeeze=False)
+        figure, axes = pyplot.subplots(rows, columns, figsize=size, squeeze=False)
         draw(axes)
         figure.tight_layout()
         stream = io.StringIO()

@@ -45,6 +45,7 @@ _OPTIONAL = (
     _Optional("cv2", "opencv-python-headless", "curate", "painting out text"),
     _Optional("skimage", "scikit-image", "curate", "finding tissue and faces"),
     _Optional("rapidocr", "rapidocr", "curate", "reading on-screen text"),
+    _Optional("openvino", "openvino", "curate", "running curation's networks twice as fast on some processors"),
     _Optional("whisper", "openai-whisper", "whisper", "transcribing lectures without subtitles"),
     _Optional("faster_whisper", "faster-whisper", "faster-whisper", "transcribing them faster on a CPU"),
     _Optional("silero_vad", "silero-vad", "speech", "finding where somebody speaks"),

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel, ProcessorMixin, set_seed
+from transformers import PreTrainedModel, ProcessorMixin, TrainerCallback, set_seed
 
 from videopath_hf.errors import UserError
 from videopath_hf.records import InstructionRecord
 from videopath_hf.training.callbacks import StepBar, StepLog
 from videopath_hf.training.collator import VideoPathCollator
 from videopath_hf.training.config import VideoPathSFTConfig
+from videopath_hf.training.curves import TrainingPage
+from videopath_hf.training.evaluating import HeldOut
 from videopath_hf.training.parts import prepare_parts
 from videopath_hf.training.quarantine import Quarantine
 from videopath_hf.training.ranks import is_main, world_size
@@ -64,13 +66,17 @@ def make_trainer(
     collator: VideoPathCollator,
     out: Path,
     resumed_step: int = 0,
+    held_out: HeldOut | None = None,
     quarantine: Quarantine | None = None,
 ) -> VideoPathSFTTrainer:
     """The [`VideoPathSFTTrainer`] of a recipe, on the records that the survey has a length of."""
     set_seed(recipe.optimisation.seed)  # of the adapters' first weights
     model = prepare_parts(model, recipe.trainable, recipe.lora)
-    callbacks = [StepLog(out / LOG, resumed_step), StepBar(recipe.label)] if is_main() else []
-    return VideoPathSFTTrainer(
+    callbacks: list[TrainerCallback] = [held_out] if held_out else []
+    if is_main():
+        page = TrainingPage(out, recipe.label)
+        callbacks += [StepLog(out / LOG, resumed_step), StepBar(recipe.label), page, *_tensorboard(recipe, out)]
+    trainer = VideoPathSFTTrainer(
         model=model,
         args=config,
         train_dataset=to_dataset(records, survey, sample_rows(out)),
@@ -78,6 +84,19 @@ def make_trainer(
         callbacks=callbacks,
         quarantine=quarantine,
     )
+    if held_out is not None:
+        held_out.trainer = trainer
+    return trainer
+
+
+def _tensorboard(recipe: Recipe, out: Path) -> list[TrainerCallback]:
+    """Its events lie in the stage's folder: the trainer's own choice is that of the checkpoints, which is removed."""
+    if "tensorboard" not in recipe.report_to:
+        return []
+    from torch.utils.tensorboard import SummaryWriter
+    from transformers.integrations import TensorBoardCallback
+
+    return [TensorBoardCallback(SummaryWriter(log_dir=str(out / "tensorboard")))]
 
 
 def sample_rows(out: Path) -> Path:

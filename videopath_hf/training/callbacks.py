@@ -10,8 +10,9 @@ from transformers import TrainerCallback
 
 from videopath_hf.files import write_text
 from videopath_hf.progress import console
+from videopath_hf.training.metering import GRAD_NORM, SPEEDS
 
-LOGGED = ("loss", "grad_norm", "learning_rate", "vision_learning_rate", "mean_token_accuracy")
+LOGGED = ("loss", "grad_norm", "learning_rate", "vision_learning_rate", "mean_token_accuracy", *SPEEDS)
 
 
 class StepLog(TrainerCallback):
@@ -33,7 +34,8 @@ class StepLog(TrainerCallback):
         """Write one line; the summary that the trainer logs at the end is no step and is left out."""
         if not state.is_world_process_zero or not logs or "loss" not in logs:
             return
-        line = {"step": state.global_step, "epoch": state.epoch, **{key: logs[key] for key in LOGGED if key in logs}}
+        kept = {key: value for key, value in logs.items() if key in LOGGED or key.startswith(GRAD_NORM)}
+        line = {"step": state.global_step, "epoch": state.epoch, **kept}
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
             stream.flush()

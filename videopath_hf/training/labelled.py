@@ -13,6 +13,7 @@ from videopath_hf.modeling.loading import foreign_source, quiet_transformers, re
 from videopath_hf.modeling.processing_videopath_llava import VideoPathLlavaProcessor
 from videopath_hf.training.build import make_collator
 from videopath_hf.training.labels import IGNORED, label_spans, shown_text
+from videopath_hf.training.lengths import Measure
 from videopath_hf.training.recipe import Recipe, VisualSettings
 from videopath_hf.training.samples import choose_records, media_root
 from videopath_hf.training.visual import set_visual
@@ -57,7 +58,9 @@ def labelled_sample(recipe: Recipe, number: int) -> LabelledSample:
     if not 0 <= number < len(records):
         raise UserError(f"there is no sample {number}: the recipe has {len(records)}, numbered from 0")
     processor = load_processor(model, recipe.visual)
-    encoded = make_collator(processor, recipe, media_root(recipe, path)).encode(records[number])
+    collator = make_collator(processor, recipe, media_root(recipe, path))
+    measured = Measure(collator, recipe.over_budget == "fewer_frames")(records[number])
+    encoded = collator.encode(records[number], measured.frames)
     ids, labels = encoded["input_ids"][0].tolist(), encoded["labels"][0].tolist()
     media = {processor.image_token_id: "image", processor.video_token_id: "video"}
     return LabelledSample(

@@ -122,7 +122,9 @@ def plan_stage(recipe: Recipe, options: PlanOptions = PlanOptions()) -> Plan:  #
     return Plan(
         stage=recipe.stage,
         name=recipe.name,
-        model=recipe.model if config_of(recipe.model or "") else f"siglip-so400m + {options.language_model}",
+        model=recipe.model
+        if recipe.model and config_of(recipe.model)
+        else f"siglip-so400m + {options.language_model}",
         kinds=kinds,
         steps=count_steps(recipe, {name: kind.samples for name, kind in kinds.items()}, options.gpus),
         global_batch=recipe.optimisation.batch_size * recipe.optimisation.passes(options.gpus) * options.gpus,
@@ -208,7 +210,9 @@ def _kinds(recipe: Recipe, layout: Layout, options: PlanOptions, assumptions: li
             )
         texts = ", ".join(f"{_TEXT_TOKENS[kind]} of a {kind}" for kind in options.samples)
         assumptions.append(f"tokens of text: {texts}")
-        counted = {kind: (count, float(_TEXT_TOKENS[kind]), None) for kind, count in options.samples.items()}
+        counted: dict[Any, tuple[int, float, float | None]] = {
+            kind: (count, float(_TEXT_TOKENS[kind]), None) for kind, count in options.samples.items()
+        }
     else:
         counted = _count_records(recipe, assumptions)
     if recipe.data.fraction < 1 and options.samples is not None:

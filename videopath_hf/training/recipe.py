@@ -276,6 +276,14 @@ class Recipe(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _held_out(self) -> "Recipe":
+        if self.evaluation is not None and self.evaluation.split == self.data.split:
+            raise ValueError(
+                f"evaluation.split = {self.evaluation.split!r} is what is trained on: name the other split"
+            )
+        return self
+
     @property
     def label(self) -> str:
         """How the stage is called in messages, e.g. `stage 1 (image_sft)`."""

@@ -5,14 +5,15 @@ import shutil
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel
 
 from videopath_hf import __version__
-from videopath_hf.files import atomic_dir, content_hash, read_json, write_json
+from videopath_hf.files import content_hash, read_json, write_json
 from videopath_hf.progress import note
 from videopath_hf.records import InstructionRecord
 from videopath_hf.runs import Steps, claim_output
@@ -20,8 +21,11 @@ from videopath_hf.training.claims import check_begun, write_begun
 from videopath_hf.training.extras import check_extras
 from videopath_hf.training.hashes import model_hash
 from videopath_hf.training.quiet import quiet_libraries
-from videopath_hf.training.ranks import is_main
+from videopath_hf.training.ranks import is_main, world_size
 from videopath_hf.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from videopath_hf.training.evaluating import Exam, Examiner
 
 RUN = "run.json"
 QUARANTINE = "quarantine.jsonl"
@@ -66,26 +70,35 @@ class _Job(NamedTuple):
     records: Sequence[InstructionRecord]
     model_hash: str
     data_hash: str
+    exam: "Exam | None"
 
 
-def run_stage(recipe: Recipe) -> StageResult:
+def run_stage(recipe: Recipe, examiner: "Examiner | None" = None) -> StageResult:
     """Train one stage, or go on where a killed run of the same recipe, data and model stopped.
 
+    Args:
+        examiner (`Examiner`, *optional*): asks the questions of the recipe's `evaluation`, see
+            [`~videopath_hf.training.evaluating.Examiner`].
+
     Writes into the recipe's `out`: the model and its processor (with adapters: `adapter/` and `merged/` instead),
-    `log.jsonl` with a line a step, `run.json` with what was trained, on what, and what was left out.
+    `log.jsonl` with a line a step, `training.html` with its curves, `evaluations.jsonl` with answers to held-out
+    questions, `run.json` with what was trained, on what, and what was left out.
 
     Raises:
         UserError: something is missing or wrong in the recipe, the data or the model; the folder holds another run
             (what is different is named); pixels do not reach the model; the loss is not finite; the disk is full.
         TooManyRejectsError: more samples than `data.max_dropped` are broken or too long.
     """
+    from videopath_hf.training.evaluating import open_exam
     from videopath_hf.training.samples import choose_records, data_hash, media_root
 
     check_extras(recipe)
+    recipe.optimisation.passes(world_size())
     model, path, out = recipe.places()
     records = choose_records(recipe, path)
     data = media_root(recipe, path)
-    job = _Job(recipe, model, data, out, records, model_hash(model), data_hash(records, data))
+    exam = open_exam(recipe, path, examiner)
+    job = _Job(recipe, model, data, out, records, model_hash(model), data_hash(records, data), exam)
     key = content_hash(recipe.settings_hash(), job.data_hash, job.model_hash)
     check_begun(out, recipe, job.model_hash, job.data_hash)
     # Under a launcher the first rank holds the folder for all.
@@ -97,7 +110,7 @@ def run_stage(recipe: Recipe) -> StageResult:
                 _train(job)
             return _result(job, finished_before=False)
         if is_main():
-            shutil.rmtree(out / "checkpoints", ignore_errors=True)  # a kill may have left them
+            _clear(out)  # a kill may have left something
             note(f"{recipe.label}: already finished in {out}")
         return _result(job, finished_before=True)
 
@@ -136,6 +149,7 @@ def _train(job: _Job) -> None:
     from videopath_hf.training.features import store_features
     from videopath_hf.training.preflight import describe, inspect_stage
     from videopath_hf.training.quarantine import Quarantine
+    from videopath_hf.training.results import keep_best, save_result
     from videopath_hf.training.saving import explain_disk
     from videopath_hf.training.visual import set_visual
 
@@ -153,29 +167,35 @@ def _train(job: _Job) -> None:
     resumed = checkpoints.step_of(checkpoint) if checkpoint else 0
     quarantine = Quarantine(out / QUARANTINE, survey.dropped, len(job.records), recipe.data.max_dropped)
     base = model.config
-    trainer = make_trainer(model, recipe, config, job.records, survey, collator, out, resumed, quarantine)
+    held_out = job.exam.callback(job.data, out, resumed) if job.exam else None
+    trainer = make_trainer(model, recipe, config, job.records, survey, collator, out, resumed, held_out, quarantine)
     preflight = inspect_stage(trainer.model, base, recipe, survey, config)
     if is_main():
         done = f", going on after step {resumed}" if resumed else ""
         fewer = f", {len(survey.fewer)} with fewer frames" if survey.fewer else ""
         note(f"{recipe.label}: {len(survey.lengths)} samples, {len(survey.dropped)} left out{fewer}{done}")
         note(describe(preflight, recipe.max_length))
-    _run_trainer(trainer, checkpoint)
+    if held_out is not None and held_out.settings.keep_best:
+        held_out.keep = partial(keep_best, trainer, recipe, job.model, out)
+    _run_trainer(trainer, checkpoint, held_out)
     with explain_disk("the trained model", out):
-        _save(trainer, job)
+        save_result(trainer, recipe, job.model, out)
     if is_main():
         report = _report(job, survey, trainer, resumed)
         figures = {**preflight.as_json(), "quarantined": [sample.model_dump() for sample in quarantine.samples()]}
         write_json(out / RUN, {**report, **figures, "seconds": round(time.perf_counter() - start, 1)})
-        shutil.rmtree(out / CHECKPOINTS)
+        _clear(out)
     sample_rows(out).unlink(missing_ok=True)
     config.distributed_state.wait_for_everyone()
 
 
 def _report(job: _Job, survey: Any, trainer: Any, resumed: int) -> dict[str, Any]:
     from videopath_hf.training.build import LOG
+    from videopath_hf.training.curves import write_page
+    from videopath_hf.training.evaluating import summarise
     from videopath_hf.training.parts import parameter_table
 
+    write_page(job.out, job.recipe.label)
     lines = (job.out / LOG).read_text(encoding="utf-8").splitlines()
     losses = [json.loads(line)["loss"] for line in lines]
     return {
@@ -194,6 +214,7 @@ def _report(job: _Job, survey: Any, trainer: Any, resumed: int) -> dict[str, Any
         "steps": trainer.state.global_step,
         "resumed_step": resumed,
         "loss": {"first": losses[0], "last": losses[-1]},
+        "evaluation": summarise(job.out),
         "versions": _versions(),
     }
 
@@ -213,12 +234,13 @@ def _survey(job: _Job, collator: Any) -> Any:
     return survey
 
 
-def _run_trainer(trainer: Any, checkpoint: Path | None) -> None:
+def _run_trainer(trainer: Any, checkpoint: Path | None, held_out: Any) -> None:
     from videopath_hf.training.callbacks import StepBar
 
     if checkpoint is not None:
         state = read_json(checkpoint / "trainer_state.json")
-        if state["global_step"] >= state["max_steps"]:  # killed between its last step and its end
+        ended = state["global_step"] >= state["max_steps"] or (held_out is not None and held_out.exhausted)
+        if ended:  # killed between its last step and its end
             trainer._load_from_checkpoint(str(checkpoint))
             trainer.state.global_step = state["global_step"]
             trainer.pixel_change = trainer.check_pixels()
@@ -231,24 +253,11 @@ def _run_trainer(trainer: Any, checkpoint: Path | None) -> None:
                 callback.close()
 
 
-def _save(trainer: Any, job: _Job) -> None:
-    """Write what the stage is for: the checkpoint, or the adapter and the merged model."""
-    from videopath_hf.training.merge import merge_adapter, save_adapter
+def _clear(out: Path) -> None:
+    from videopath_hf.training.results import clear_result
 
-    trainer.accelerator.wait_for_everyone()
-    if job.recipe.trainable.language_model != "lora":
-        trainer.save_model(str(job.out / ".model"))
-        if is_main():
-            # The configuration comes last: without it, no half-written folder passes for a checkpoint.
-            for path in sorted((job.out / ".model").iterdir(), key=lambda path: path.name == "config.json"):
-                path.replace(job.out / path.name)
-            (job.out / ".model").rmdir()
-        return
-    if is_main():
-        shutil.rmtree(job.out / MERGED, ignore_errors=True)  # a kill may have come right after the merge
-        with atomic_dir(job.out / ADAPTER) as folder:
-            save_adapter(trainer.model, folder, job.model)
-        merge_adapter(job.out / ADAPTER, job.out / MERGED)
+    shutil.rmtree(out / "checkpoints", ignore_errors=True)
+    clear_result(out)
 
 
 def _versions() -> dict[str, str]:

@@ -17,6 +17,7 @@ from videopath_hf.training import checkpoints
 from videopath_hf.training.batches import ModalityBatches
 from videopath_hf.training.collator import QUARANTINED, SAMPLE_IDS, VideoPathCollator
 from videopath_hf.training.config import VideoPathSFTConfig
+from videopath_hf.training.metering import Meter, Metered
 from videopath_hf.training.parts import vision_tower_parameters
 from videopath_hf.training.quarantine import Quarantine
 from videopath_hf.training.reading import SampleError
@@ -26,7 +27,7 @@ from videopath_hf.training.saving import explain_disk, save_processor, save_weig
 VISION_GROUP = "vision_tower"
 
 
-class VideoPathSFTTrainer(SFTTrainer):
+class VideoPathSFTTrainer(Metered, SFTTrainer):
     """Supervised fine-tuning on records of images and clips.
 
     Before the first step it checks that pixels reach the model, since TRL trains on text alone, silently, when
@@ -57,6 +58,7 @@ class VideoPathSFTTrainer(SFTTrainer):
         self.quarantine = quarantine
         self.pixel_change: dict[str, float] = {}
         self._vision_rate: float | None = None
+        self.meter = Meter([data_collator.processor.image_token_id, data_collator.processor.video_token_id])
         self.batches = ModalityBatches(
             train_dataset["modality"],
             args.per_device_train_batch_size,

@@ -12,6 +12,6 @@ def print_rows(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) 
     table = Table(*heads, box=box.MARKDOWN)
     for row in rows:
         table.add_row(*row)
-    console = Console(width=max(160, 0), highlight=False)
+    console = Console(width=400, highlight=False)
     console.print(f"\n{title}\n", markup=False)
     console.print(table)

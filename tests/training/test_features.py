@@ -21,7 +21,8 @@ from videopath_hf.modeling.loading import load_model
 from videopath_hf.settings import load_settings
 from videopath_hf.training import features
 from videopath_hf.training.build import make_collator, make_config
-from videopath_hf.training.features import FeatureCollator, FeatureStore, store_features, tower_identity
+from videopath_hf.training.feature_store import FeatureStore
+from videopath_hf.training.features import FeatureCollator, store_features, tower_identity
 from videopath_hf.training.recipe import Recipe
 from videopath_hf.training.samples import survey_samples
 from videopath_hf.training.stages import run_stage

@@ -69,7 +69,7 @@ def test_every_shipped_recipe_loads_and_opens_with_the_commands_that_launch_and_
 def test_every_recipe_of_full_size_is_among_those_tried() -> None:
     assert {path.relative_to(RECIPES).with_suffix("").as_posix() for path in shipped()} == {
         *FULL_SIZE,
-        *(f"tiny/{name}" for name in PAPER),
+        *(f"{folder}/{name}" for folder in ("tiny", "tiny/tissue") for name in PAPER),
     }
 
 

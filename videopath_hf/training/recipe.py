@@ -268,19 +268,19 @@ class Recipe(Settings):
         return self
 
     @model_validator(mode="after")
-    def _held_out(self) -> "Recipe":
-        if self.evaluation is not None and self.evaluation.split == self.data.split:
-            raise ValueError(
-                f"evaluation.split = {self.evaluation.split!r} is what is trained on: name the other split"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _features_stay(self) -> "Recipe":
         if self.cache_features is not None and self.trainable.vision_tower:
             raise ValueError(
                 f"cache_features = {self.cache_features} with trainable.vision_tower = true: features of a tower that "
                 "learns change at every step; set trainable.vision_tower=false or leave cache_features out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _held_out(self) -> "Recipe":
+        if self.evaluation is not None and self.evaluation.split == self.data.split:
+            raise ValueError(
+                f"evaluation.split = {self.evaluation.split!r} is what is trained on: name the other split"
             )
         return self
 

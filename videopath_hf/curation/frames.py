@@ -1,8 +1,10 @@
 """The two times a lecture is decoded: all frames at low resolution, then those of the clips at full resolution."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import av
@@ -18,12 +20,14 @@ from videopath_hf.video.container import Geometry, VideoError, open_video
 from videopath_hf.video.frame_index import frame_index
 from videopath_hf.video.glance import glance
 from videopath_hf.video.probe import FrameWalk, VideoInfo
+from videopath_hf.video.shown import Shown
 
 KEPT_BYTES = 300_000_000
 """Pictures of one segment that are kept for making its clips: 108 of 720p, 54 s at 2 frames a second."""
 
 _CHUNK_BYTES = 160_000_000  # pictures that are decoded together where they are not kept
 _BEAT_FRAMES = 25
+_AHEAD = 4  # frames that are decoded together, twice, ahead of the one that is looked at
 _EPSILON = 1e-6
 
 
@@ -38,22 +42,35 @@ def decode_pass(path: Path, settings: SegmentSettings, listener: Listener) -> tu
         source.stream.codec_context.options = {"skip_loop_filter": "noref"}
         listener.length((source.container.duration or 0) / av.time_base)
         walk = FrameWalk(source)
-        views = _views(walk, settings.width, source.stream.frames or None, listener.beat)
-        first = next(views, None)
-        if first is None:
+        frames = iter(walk)
+        first = next(frames, None)
+        if first is None or walk.geometry is None:
             raise VideoError(f"{path} holds no frame that can be decoded")
-        seen = look_at(chain([first], views), walk.so_far(), settings)
+        info, full = walk.so_far(), walk.geometry
+        with ThreadPoolExecutor(1) as decoder:
+            shown = chain([first], _ahead(frames, decoder))
+            views = _views(shown, full, settings.width, source.stream.frames or None, listener.beat)
+            seen = look_at(views, info, settings)
         return walk.info(), seen
 
 
-def _views(walk: FrameWalk, width: int, listed: int | None, beat: Callable[[int, int | None], None]) -> Iterator[View]:
-    small = detail = None
-    for item in walk:
-        if small is None or detail is None:
-            assert walk.geometry is not None
-            full = walk.geometry
-            small = Geometry(*small_size(full.width, full.height), full.rotation)
-            detail = full.scaled(width)
+def _ahead(frames: Iterator[Shown], decoder: Executor) -> Iterator[Shown]:
+    """The frames, decoded by another thread while those before them are looked at."""
+
+    def decode() -> list[Shown]:
+        return list(islice(frames, _AHEAD))
+
+    waiting = deque([decoder.submit(decode), decoder.submit(decode)])
+    while some := waiting.popleft().result():
+        waiting.append(decoder.submit(decode))
+        yield from some
+
+
+def _views(
+    frames: Iterable[Shown], full: Geometry, width: int, listed: int | None, beat: Callable[[int, int | None], None]
+) -> Iterator[View]:
+    small, detail = Geometry(*small_size(full.width, full.height), full.rotation), full.scaled(width)
+    for item in frames:
         if item.index % _BEAT_FRAMES == 0:
             beat(item.index, listed)
         yield View(item.time, glance(item.frame, small), partial(detail.picture, item.frame))

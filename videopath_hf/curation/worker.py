@@ -254,8 +254,11 @@ def serve(file: int) -> None:
     threading.Thread(target=receive, daemon=True).start()
     # A second's work, done while the caller makes ready; scenedetect waits for a program it starts.
     threading.Thread(target=import_module, args=["scenedetect"], daemon=True).start()
+    import cv2
+
     import videopath_hf.curation.blocks  # noqa: F401
 
+    cv2.setNumThreads(1)  # decoding, reading and encoding go on beside each other anyway: OpenCV's threads only wait
     gc.freeze()  # what is loaded now stays: the collector need not look through it again and again
     while True:
         job = jobs.get()

@@ -138,14 +138,7 @@ def _result(job: _Job, finished_before: bool) -> StageResult:
 
 def _train(job: _Job) -> None:
     from videopath_hf.training import checkpoints
-    from videopath_hf.training.build import (
-        CHECKPOINTS,
-        make_collator,
-        make_config,
-        make_trainer,
-        open_start,
-        sample_rows,
-    )
+    from videopath_hf.training.build import CHECKPOINTS, make_collator, make_config, make_trainer, open_start
     from videopath_hf.training.features import store_features
     from videopath_hf.training.preflight import describe, inspect_stage
     from videopath_hf.training.quarantine import Quarantine
@@ -171,9 +164,7 @@ def _train(job: _Job) -> None:
     trainer = make_trainer(model, recipe, config, job.records, survey, collator, out, resumed, held_out, quarantine)
     preflight = inspect_stage(trainer.model, base, recipe, survey, config)
     if is_main():
-        done = f", going on after step {resumed}" if resumed else ""
-        fewer = f", {len(survey.fewer)} with fewer frames" if survey.fewer else ""
-        note(f"{recipe.label}: {len(survey.lengths)} samples, {len(survey.dropped)} left out{fewer}{done}")
+        _announce(job, survey, resumed)
         note(describe(preflight, recipe.max_length))
     with explain_disk("the trained model", out):
         if held_out is not None and held_out.settings.keep_best:
@@ -181,12 +172,17 @@ def _train(job: _Job) -> None:
         _run_trainer(trainer, checkpoint, held_out)
         save_result(trainer, recipe, job.model, out)
     if is_main():
-        report = _report(job, survey, trainer, resumed)
         figures = {**preflight.as_json(), "quarantined": [sample.model_dump() for sample in quarantine.samples()]}
-        write_json(out / RUN, {**report, **figures, "seconds": round(time.perf_counter() - start, 1)})
-        _clear(out)
-    sample_rows(out).unlink(missing_ok=True)
+        report = {**_report(job, survey, trainer, resumed), **figures}
+        write_json(out / RUN, {**report, "seconds": round(time.perf_counter() - start, 1)})
+    _clear(out)
     config.distributed_state.wait_for_everyone()
+
+
+def _announce(job: _Job, survey: Any, resumed: int) -> None:
+    done = f", going on after step {resumed}" if resumed else ""
+    fewer = f", {len(survey.fewer)} with fewer frames" if survey.fewer else ""
+    note(f"{job.recipe.label}: {len(survey.lengths)} samples, {len(survey.dropped)} left out{fewer}{done}")
 
 
 def _report(job: _Job, survey: Any, trainer: Any, resumed: int) -> dict[str, Any]:
@@ -254,10 +250,13 @@ def _run_trainer(trainer: Any, checkpoint: Path | None, held_out: Any) -> None:
 
 
 def _clear(out: Path) -> None:
+    from videopath_hf.training.build import CHECKPOINTS, sample_rows
     from videopath_hf.training.results import clear_result
 
-    shutil.rmtree(out / "checkpoints", ignore_errors=True)
-    clear_result(out)
+    sample_rows(out).unlink(missing_ok=True)  # each rank has its own
+    if is_main():
+        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+        clear_result(out)
 
 
 def _versions() -> dict[str, str]:

@@ -131,7 +131,8 @@ class RapidOcrReader(LineReader):
         # Two, because a call changes what an engine does: one finds lines while the other reads.
         self._finder, self._engine = rapidocr_engine(engine), rapidocr_engine(engine)
         blank = np.zeros((48, 320, 3), dtype=np.uint8)
-        self.find(blank), self.recognise(blank, 0.0)  # networks are loaded when they are first used
+        self.find(blank)  # networks are loaded when they are first used: here, beside other work
+        self.recognise(blank, 0.0)
 
     def find(self, image: Picture) -> list[FoundLine]:
         """Return where lines of text are in the picture as it is."""

@@ -10,15 +10,15 @@ import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from videopath_hf.data.folder import media_path
 from videopath_hf.files import atomic_dir, content_hash, write_records
-from videopath_hf.instructions.answers import format_answer
-from videopath_hf.records import InstructionKind, InstructionRecord, Split
+from videopath_hf.instructions.build import make_record
+from videopath_hf.records import InstructionKind, InstructionRecord, Media, Split
 from videopath_hf.video.encode import write_clip
 
 POWERS = {8: "low", 2: "high"}
@@ -219,35 +219,19 @@ def _record(
 ) -> InstructionRecord:
     organ = None if case["organ"] == "not stated" else str(case["organ"])
     description = f"{(organ or 'tissue').capitalize()} at {POWERS[shot.downsample]} power."
-    medium = "video" if path.endswith(".mp4") else "image"
+    medium: Literal["image", "video"] = "video" if path.endswith(".mp4") else "image"
     if medium == "video":
         description += f" The view {shot.move}."
     question = "" if kind == "caption" else QUESTIONS[number % len(QUESTIONS)].format(medium=medium)
     diagnosis = None if kind == "caption" else str(case["diagnosis"])
-    answer = format_answer(description, diagnosis)
-    shown: list[dict[str, Any]] = [{"type": medium, "path": path}]
-    if question:
-        shown.append({"type": "text", "text": question})
-    return InstructionRecord.model_validate(
-        {
-            "id": f"{name}-{kind}",
-            "kind": kind,
-            "clip_id": name,
-            "video_id": case["case"],
-            "media": [{"type": medium, "path": path}],
-            "messages": [
-                {"role": "user", "content": shown},
-                {"role": "assistant", "content": [{"type": "text", "text": answer}]},
-            ],
-            "question": question,
-            "answer": answer,
-            "description": description,
-            "diagnosis": diagnosis,
-            "organ": organ,
-            "split": split,
-            "source": str(case.get("source", case["case"])),
-            "licence": "MIT",
-            "writer": "benchmarks/training_slides.py",
-            "prompt_hash": "0",
-        }
-    )
+    common = {
+        "clip_id": name,
+        "video_id": case["case"],
+        "organ": organ,
+        "split": split,
+        "source": str(case.get("source", case["case"])),
+        "licence": "MIT",
+        "writer": "benchmarks/training_slides.py",
+        "prompt_hash": "0",
+    }
+    return make_record(f"{name}-{kind}", kind, Media(type=medium, path=path), question, description, diagnosis, common)

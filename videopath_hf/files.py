@@ -115,6 +115,28 @@ def _record(path: str | Path, number: int, line: bytes, cls: type[ModelT]) -> Mo
         raise UserError(f"{path}:{number}: not a {cls.__name__}: {field or 'line'}: {message}") from None
 
 
+def append_line(path: str | Path, line: str) -> None:
+    """Add a line, given without its line break, to a file that only grows, and make sure that it is on disk.
+
+    It is one write to a file opened for appending: lines of several processes do not mix.
+    """
+    with Path(path).open("a", encoding="utf-8") as stream:
+        stream.write(line + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def whole_lines(path: str | Path) -> list[str]:
+    """The lines of a file that only grows, without their line breaks; a last one that a kill cut off is left out.
+
+    A file that is not there has none.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8").split("\n")[:-1]
+    except FileNotFoundError:
+        return []
+
+
 def file_sha256(path: str | Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with Path(path).open("rb") as stream:

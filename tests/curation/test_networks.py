@@ -62,5 +62,5 @@ def _outputs(engine: str) -> list[np.ndarray]:
     from videopath_hf.curation import faces
 
     picture = stained(192, 320).transpose(2, 0, 1)[None].astype(np.float32)
-    detector = FaceDetector(engine)  # type: ignore[arg-type]
-    return list(detector._network.run(faces._OUTPUTS, {faces._INPUT: picture}))
+    network = networks.open_network(faces._MODEL, engine)  # type: ignore[arg-type]
+    return list(network.run(faces._OUTPUTS, {faces._INPUT: picture}))

@@ -6,7 +6,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,12 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from tests.modeling.test_parity import OLD_PILLOW, ROOT, collapsed, difference
+from tests.training.ranks import GivenOrder
 from videopath_hf.data.sources import open_source
 from videopath_hf.modeling.assembly import assemble_model
 from videopath_hf.modeling.conversion import convert_reference
 from videopath_hf.modeling.loading import load_model
 from videopath_hf.records import InstructionRecord
-from videopath_hf.training.batches import ModalityBatches
 from videopath_hf.training.build import make_collator as build_collator
 from videopath_hf.training.build import make_config, make_trainer
 from videopath_hf.training.collator import VideoPathCollator
@@ -230,20 +230,6 @@ def test_what_they_cut_is_refused_and_named(name: str, open_variant: Callable[[s
 RUNS = json.loads((FOLDER / "runs.json").read_text()) if (FOLDER / "runs.json").is_file() else {}
 
 
-class TheirOrder(ModalityBatches):
-    """Batches in the order of a published run, whatever their modalities."""
-
-    def __init__(self, order: list[list[int]], modalities: list[str]) -> None:
-        super().__init__(modalities, len(order[0]), seed=0)
-        self.order = order
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.order)
-
-
 def start_of(run: dict[str, Any], folder: Path) -> Path:
     """The checkpoint a published run starts from, as one of ours."""
     start = ROOT / run["start_from"]
@@ -326,7 +312,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     trainer = make_trainer(model, recipe, config, list(records.values()), survey, collator, folder / "out")
     places = {name: place for place, name in enumerate(records)}
     order = [[places[item] for item in batch] for batch in run["batches"]]
-    trainer.batches = TheirOrder(order, trainer.train_dataset["modality"])
+    trainer.batches = GivenOrder(order, trainer.train_dataset["modality"])
     trainer.train()
     log = [json.loads(line) for line in (folder / "out" / "log.jsonl").read_text().splitlines()]
     return run, trainer, log

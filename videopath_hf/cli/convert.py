@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from videopath_hf.cli.options import JsonOption
+from videopath_hf.cli.options import JsonOption, LayoutOption
 from videopath_hf.cli.output import emit
 
 EXAMPLE = "Example: videopath convert trinhvg/ViDRiP_LLaVA_video vidrip --layout videopath"
@@ -20,12 +20,7 @@ def convert(
         ),
     ],
     dst: Annotated[Path, typer.Argument(metavar="DST", help="Folder to write; new, empty, or an earlier result.")],
-    layout: Annotated[
-        str,
-        typer.Option(
-            help="videopath (ours), llava_onevision (opens without our code) or llava_next (the published code's)."
-        ),
-    ] = "videopath",
+    layout: LayoutOption = "videopath",
     base: Annotated[
         str | None, typer.Option(help="The checkpoint that SRC, an adapter or a projector, belongs to.")
     ] = None,

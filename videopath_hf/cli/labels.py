@@ -1,11 +1,10 @@
 """`videopath labels`."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from videopath_hf.cli.options import JsonOption
+from videopath_hf.cli.options import JsonOption, RecipeArgument, RecipeOverrides
 from videopath_hf.cli.output import emit
 
 if TYPE_CHECKING:
@@ -15,10 +14,8 @@ EXAMPLE = "Example: videopath labels recipes/tiny/stage3_video_sft.yaml --sample
 
 
 def labels(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="YAML recipe of one stage.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Values that win over the recipe's.")
-    ] = None,
+    recipe: RecipeArgument,
+    overrides: RecipeOverrides = None,
     sample: Annotated[int, typer.Option("--sample", help="Which sample, counted from 0.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -29,7 +26,7 @@ def labels(
     from videopath_hf.settings import load_settings
     from videopath_hf.training.recipe import Recipe
 
-    loaded = load_settings(Recipe, recipe, overrides or ())
+    loaded = load_settings(Recipe, recipe, overrides or ())  # before torch is loaded: a mistake is told at once
     from videopath_hf.training.labelled import labelled_sample
 
     found = labelled_sample(loaded, sample)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from videopath_hf.cli.options import JsonOption, OutOption
+from videopath_hf.cli.options import JsonOption, LayoutOption, OutOption
 from videopath_hf.cli.output import emit
 
 EXAMPLE = "Example: videopath merge stage3/adapter --out merged"
@@ -14,12 +14,7 @@ EXAMPLE = "Example: videopath merge stage3/adapter --out merged"
 def merge(
     adapter: Annotated[Path, typer.Argument(metavar="ADAPTER", help="Adapter folder of a LoRA stage.")],
     out: OutOption,
-    layout: Annotated[
-        str,
-        typer.Option(
-            help="videopath (ours), llava_onevision (opens without our code) or llava_next (the published code's)."
-        ),
-    ] = "videopath",
+    layout: LayoutOption = "videopath",
     base: Annotated[
         str | None, typer.Option(help="Where the adapter's base is now, if it has moved since the training.")
     ] = None,

@@ -1,12 +1,11 @@
 """`videopath plan`: what a stage takes, before it starts."""
 
 import re
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from videopath_hf.cli.options import JsonOption
+from videopath_hf.cli.options import JsonOption, RecipeArgument, RecipeOverrides
 from videopath_hf.cli.output import emit
 from videopath_hf.errors import UserError
 
@@ -14,10 +13,8 @@ EXAMPLE = "Example: videopath plan recipes/stage3_video_lora_1gpu.yaml --samples
 
 
 def plan(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="YAML recipe of one stage.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Values that win over the recipe's.")
-    ] = None,
+    recipe: RecipeArgument,
+    overrides: RecipeOverrides = None,
     gpus: Annotated[int, typer.Option(help="How many GPUs.")] = 1,
     gpu: Annotated[str, typer.Option(help="Which, e.g. h100-80gb; another name lists the known ones.")] = "a100-80gb",
     sharded: Annotated[

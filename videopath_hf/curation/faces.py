@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from videopath_hf.curation.boxes import clipped, overlap
-from videopath_hf.curation.networks import Network, engine_name, open_network
+from videopath_hf.curation.networks import engine_name, open_network
 from videopath_hf.curation.settings import Engine
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.records import Box
@@ -54,14 +54,14 @@ class FaceDetector:
 
     def __init__(self, engine: Engine = "auto") -> None:
         self.name = f"centerface, {engine_name(engine)}"
-        self._network: Network = open_network(_MODEL, engine)
+        self._engine: Engine = engine
 
     def find(self, image: Picture, width: int) -> list[Found]:
         """Faces in the picture, surest first."""
         scale = image.shape[1] / width
         size = (_padded(width), _padded(round(image.shape[0] / scale)))
         blob = cv2.dnn.blobFromImage(np.ascontiguousarray(image), 1.0, size)
-        heat, sizes, offsets = self._network.run(_OUTPUTS, {_INPUT: blob})
+        heat, sizes, offsets = open_network(_MODEL, self._engine).run(_OUTPUTS, {_INPUT: blob})
         hits = _decoded(heat[0, 0], sizes[0], offsets[0])
         x, y = image.shape[1] / size[0], image.shape[0] / size[1]
         kept: list[Found] = []

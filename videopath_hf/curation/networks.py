@@ -37,10 +37,10 @@ def choose_engine(asked: Engine) -> Literal["openvino", "onnxruntime"]:
         if asked == "openvino":
             raise MissingExtraError("openvino", "curate", "engine=openvino")
         return "onnxruntime"
-    core = _core()
-    if asked == "openvino":
-        return asked
-    return "openvino" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "onnxruntime"
+    core = _core()  # also for others that import it afterwards: the first import decides whether it reports
+    if asked == "openvino" or "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        return "openvino"
+    return "onnxruntime"
 
 
 def _core() -> Any:

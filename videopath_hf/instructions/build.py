@@ -65,13 +65,13 @@ class RecordBuilder:
             # Key frames and sentences are both in order of time: the n-th of one goes with the n-th of the other.
             caption = description.sentences[number * len(description.sentences) // len(image_paths)]
             image = Media(type="image", path=path)
-            records.append(_record(f"{clip.clip_id}_k{number}_c", "caption", image, "", caption, None, common))
+            records.append(make_record(f"{clip.clip_id}_k{number}_c", "caption", image, "", caption, None, common))
             if diagnosis:
                 (question,) = write_questions(
                     "image", 1, f"{clip.clip_id}_k{number}", seed, organ, wordings=self.wordings
                 )
                 records.append(
-                    _record(
+                    make_record(
                         f"{clip.clip_id}_k{number}_q0", "image", image, question, description.text, diagnosis, common
                     )
                 )
@@ -79,16 +79,16 @@ class RecordBuilder:
         requests = write_questions("clip", asked, clip.clip_id, seed, organ, diagnosis is not None, self.wordings)
         for number, question in enumerate(requests):
             name = f"{clip.clip_id}_d{number}"
-            records.append(_record(name, "clip", video, question, description.text, diagnosis, common))
+            records.append(make_record(name, "clip", video, question, description.text, diagnosis, common))
         if diagnosis:
             questions = write_questions("video", asked, clip.clip_id, seed, organ, wordings=self.wordings)
             for number, question in enumerate(questions):
                 name = f"{clip.clip_id}_q{number}"
-                records.append(_record(name, "video", video, question, description.text, diagnosis, common))
+                records.append(make_record(name, "video", video, question, description.text, diagnosis, common))
         return records
 
 
-def _record(
+def make_record(
     name: str,
     kind: InstructionKind,
     media: Media,
@@ -97,6 +97,7 @@ def _record(
     diagnosis: str | None,
     common: Mapping[str, Any],
 ) -> InstructionRecord:
+    """A record of one medium, a question about it (none for a caption) and its answer; `common` has the rest."""
     answer = format_answer(description, diagnosis)
     shown: list[dict[str, str]] = [{"type": media.type, "path": media.path}]
     asked = [{"type": "text", "text": question}] if question else []

@@ -8,17 +8,14 @@ from typing import Generic, TextIO, TypeVar
 
 from pydantic import BaseModel
 
-from videopath_hf.files import read_records
+from videopath_hf.files import read_records, whole_lines
 
 EntryT = TypeVar("EntryT", bound=BaseModel)
 
 
 def read_log(path: Path, cls: type[EntryT]) -> list[EntryT]:
     """The records of a log that may be written to at this moment, without a last line that is not whole yet."""
-    if not path.exists():
-        return []
-    lines = path.read_bytes().split(b"\n")[:-1]
-    return [cls.model_validate_json(line) for line in lines if line.strip()]
+    return [cls.model_validate_json(line) for line in whole_lines(path) if line.strip()]
 
 
 class AppendLog(Generic[EntryT]):

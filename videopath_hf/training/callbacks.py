@@ -1,14 +1,13 @@
 """What a run says while it trains: one line of `log.jsonl` a step, and a bar in a terminal."""
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
-from videopath_hf.files import write_text
+from videopath_hf.files import append_line, whole_lines, write_text
 from videopath_hf.progress import console
 from videopath_hf.training.metering import GRAD_NORM, SPEEDS
 
@@ -27,7 +26,7 @@ class StepLog(TrainerCallback):
 
     def __init__(self, path: Path, resumed_step: int) -> None:
         self.path = path
-        kept = [line for line in _lines(path) if json.loads(line)["step"] <= resumed_step]
+        kept = [line for line in whole_lines(path) if json.loads(line)["step"] <= resumed_step]
         write_text(path, "".join(f"{line}\n" for line in kept))
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
@@ -36,17 +35,7 @@ class StepLog(TrainerCallback):
             return
         kept = {key: value for key, value in logs.items() if key in LOGGED or key.startswith(GRAD_NORM)}
         line = {"step": state.global_step, "epoch": state.epoch, **kept}
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-
-
-def _lines(path: Path) -> list[str]:
-    if not path.is_file():
-        return []
-    # Without its line break, the last line may have been cut off by a kill.
-    return [line.rstrip("\n") for line in path.open(encoding="utf-8") if line.endswith("\n")]
+        append_line(self.path, json.dumps(line))
 
 
 class StepBar(TrainerCallback):

@@ -188,15 +188,22 @@ class VideoPathCollator:
                 return {"type": "text", "text": item["text"]}
             path = resolve_inside(self.root, item["path"])
             if item["type"] == "image":
-                return {"type": "image", "image": read_image(record.id, path)}
-            pixels, known = read_clip(record.id, path, frames, self.strategy, self.video_fps)
-            times.append(known)
-            return {"type": "video", "video": pixels}
+                return {"type": "image", "image": self._image(record, path)}
+            return {"type": "video", "video": self._clip(record, path, frames, times)}
 
         return [
             {"role": message["role"], "content": [block(item) for item in message["content"]]}
             for message in self.messages(record)
         ]
+
+    def _image(self, record: InstructionRecord, path: Path) -> Any:
+        return read_image(record.id, path)
+
+    def _clip(self, record: InstructionRecord, path: Path, frames: int, times: list[VideoPathVideoMetadata]) -> Any:
+        """Frames of a clip; what is known of them is added to `times`."""
+        pixels, known = read_clip(record.id, path, frames, self.strategy, self.video_fps)
+        times.append(known)
+        return pixels
 
 
 class SampleCache:

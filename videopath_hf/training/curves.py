@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from videopath_hf.files import write_text
+from videopath_hf.files import whole_lines, write_text
 from videopath_hf.training.evaluating import EVALUATIONS, Round, best_round, read_rounds
 from videopath_hf.training.metering import GRAD_NORM
 
@@ -32,9 +32,7 @@ Points = list[tuple[int, float]]
 
 def read_log(path: Path) -> list[dict[str, Any]]:
     """The lines of `log.jsonl`; one that a kill cut off is left out."""
-    if not path.is_file():
-        return []
-    return [json.loads(line) for line in path.open(encoding="utf-8") if line.endswith("\n")]
+    return [json.loads(line) for line in whole_lines(path)]
 
 
 def collect_curves(lines: Sequence[dict[str, Any]], rounds: Sequence[Round]) -> dict[str, dict[str, Points]]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from pydantic import BaseModel
 from transformers import TrainerCallback
 
 from videopath_hf.errors import UserError
-from videopath_hf.files import write_text
+from videopath_hf.files import append_line, whole_lines, write_text
 from videopath_hf.records import Answer, InstructionRecord, Score
 from videopath_hf.training.ranks import is_main
 from videopath_hf.training.recipe import EvaluationSettings, Recipe
@@ -45,10 +44,7 @@ class Round(BaseModel):
 
 def read_rounds(path: Path, last_step: int | None = None) -> list[Round]:
     """The rounds of a file, up to a step; a line that a kill cut off is left out."""
-    if not path.is_file():
-        return []
-    lines = [line for line in path.open(encoding="utf-8") if line.endswith("\n")]
-    rounds = [Round.model_validate_json(line) for line in lines]
+    rounds = [Round.model_validate_json(line) for line in whole_lines(path)]
     return [found for found in rounds if last_step is None or found.step <= last_step]
 
 
@@ -172,7 +168,7 @@ class HeldOut(TrainerCallback):
         if better and self.keep is not None:
             self.keep()
         if is_main():
-            _append(self.path, found)
+            append_line(self.path, json.dumps(found.model_dump(mode="json"), ensure_ascii=False))
         if self.exhausted:
             control.should_training_stop = True
         self.trainer.meter.exclude(time.perf_counter() - start)
@@ -202,10 +198,3 @@ class HeldOut(TrainerCallback):
 def _said(answer: Answer, score: Score) -> Said:
     right = None if score.value is None else score.value == 1
     return Said(id=answer.id, question=answer.question, answer=answer.answer, reference=answer.reference, right=right)
-
-
-def _append(path: Path, found: Round) -> None:
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(found.model_dump(mode="json"), ensure_ascii=False) + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())

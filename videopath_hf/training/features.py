@@ -18,7 +18,7 @@ from PIL import Image
 from transformers.image_processing_utils import BatchFeature
 
 from videopath_hf.data.media import media_paths
-from videopath_hf.files import content_hash, resolve_inside
+from videopath_hf.files import content_hash
 from videopath_hf.modeling.videos_videopath_llava import VideoPathVideoMetadata, list_metadata
 from videopath_hf.progress import note, track
 from videopath_hf.records import InstructionRecord
@@ -83,25 +83,15 @@ class FeatureCollator(VideoPathCollator):
         inner.processor = _with_stored(self.processor, self.store.get(key) if key is not None else {})
         return super(FeatureCollator, inner)._encode(record, frames)
 
-    def _conversation(
-        self, record: InstructionRecord, frames: int, times: list[VideoPathVideoMetadata]
-    ) -> list[dict[str, Any]]:
-        """The messages with stand-ins for their media, which nothing looks at: no file is decoded."""
+    # Stand-ins for media, which nothing looks at: no file is decoded.
 
-        def block(item: Mapping[str, Any]) -> dict[str, Any]:
-            if item["type"] == "text":
-                return {"type": "text", "text": item["text"]}
-            if item["type"] == "image":
-                return {"type": "image", "image": Image.new("RGB", (1, 1))}
-            if self.time_sentence:
-                path = resolve_inside(self.root, item["path"])
-                times.append(clip_metadata(record.id, path, frames, self.strategy, self.video_fps))
-            return {"type": "video", "video": np.zeros((1, 1, 1, 3), dtype=np.uint8)}
+    def _image(self, record: InstructionRecord, path: Path) -> Any:
+        return Image.new("RGB", (1, 1))
 
-        return [
-            {"role": message["role"], "content": [block(item) for item in message["content"]]}
-            for message in self.messages(record)
-        ]
+    def _clip(self, record: InstructionRecord, path: Path, frames: int, times: list[VideoPathVideoMetadata]) -> Any:
+        if self.time_sentence:
+            times.append(clip_metadata(record.id, path, frames, self.strategy, self.video_fps))
+        return np.zeros((1, 1, 1, 3), dtype=np.uint8)
 
 
 class _Stored:

@@ -14,6 +14,7 @@ class Measured(NamedTuple):
     """One sample: what it takes, or why it is left out, or why nobody should train on any of the data.
 
     Args:
+        id (`str`): of its record.
         tokens (`int`): its length; of a sample that is left out for it, that of the whole sample.
         tiles (`int`): inputs of the vision tower: tiles of its images, frames of its clips.
         frames (`int`, *optional*): most frames of each of its clips, where these are fewer than usual.
@@ -22,6 +23,7 @@ class Measured(NamedTuple):
         fault (`str`, *optional*): what is wrong with it that must not be left out silently.
     """
 
+    id: str
     tokens: int = 0
     tiles: int = 0
     frames: int | None = None
@@ -48,14 +50,14 @@ class Measure:
         try:
             tokens, tiles, most = self._count(record, self.collator.num_frames)
             self.collator.check(record, self._supervised(record), tokens)
-            return Measured(tokens, tiles)
+            return Measured(record.id, tokens, tiles)
         except TooLongError as error:
             fewer = self._fit(record, most) if self.fewer_frames else None
-            return fewer._replace(whole=tokens) if fewer else Measured(tokens, tiles, dropped=error.reason)
+            return fewer._replace(whole=tokens) if fewer else Measured(record.id, tokens, tiles, dropped=error.reason)
         except BrokenMediaError as error:
-            return Measured(dropped=error.reason)
+            return Measured(record.id, dropped=error.reason)
         except SampleError as error:
-            return Measured(fault=error.reason)
+            return Measured(record.id, fault=error.reason)
 
     def _fit(self, record: InstructionRecord, most: int) -> Measured | None:
         """The most frames that fit, found by halving; None where not even one does."""
@@ -67,7 +69,7 @@ class Measure:
             middle = (low + high) // 2
             tokens, tiles, _ = self._count(record, middle)
             if tokens <= limit:
-                fits, low = Measured(tokens, tiles, frames=middle), middle + 1
+                fits, low = Measured(record.id, tokens, tiles, frames=middle), middle + 1
             else:
                 high = middle - 1
         return fits

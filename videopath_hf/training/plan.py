@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from videopath_hf.data.messages import message_text
 from videopath_hf.errors import UserError
 from videopath_hf.modeling.configuration_videopath_llava import VideoPathLlavaConfig
 from videopath_hf.modeling.packing_videopath_llava import Layout, num_image_tokens, num_tiles, num_video_tokens
@@ -264,12 +265,7 @@ def _count_records(recipe: Recipe, assumptions: list[str]) -> dict[str, _Count]:
 
 
 def _text_tokens(record: InstructionRecord) -> float:
-    contents = [message["content"] for message in record.messages]
-    texts = [
-        content if isinstance(content, str) else "".join(block.get("text") or "" for block in content)
-        for content in contents
-    ]
-    return sum(len(text) for text in texts) / _CHARACTERS
+    return sum(len(message_text(message["content"])) for message in record.messages) / _CHARACTERS
 
 
 def _frames(recipe: Recipe, kind: str, records: Sequence[InstructionRecord]) -> float | None:

@@ -1,10 +1,10 @@
 """Samples whose media turn out to be broken while a stage trains: left out, named, counted, and bounded."""
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from videopath_hf.files import append_line, whole_lines
 from videopath_hf.progress import note
 from videopath_hf.training.samples import DroppedSample, check_dropped
 
@@ -34,21 +34,11 @@ class Quarantine:
         known = {sample.id for sample in self.samples()}
         for name, reason in samples:
             if name not in known:
-                self._write(name, reason)
+                append_line(self.path, json.dumps({"id": name, "reason": reason}))
                 note(f"sample {name} is left out: {reason}")
         check_dropped([*self.dropped, *self.samples()], self.total, self.limit)
 
     def samples(self) -> list[DroppedSample]:
         """All of them, in the order in which they came up."""
-        if not self.path.is_file():
-            return []
-        lines = [line for line in self.path.open(encoding="utf-8") if line.endswith("\n")]
-        found = [DroppedSample(**json.loads(line)) for line in lines]
+        found = [DroppedSample(**json.loads(line)) for line in whole_lines(self.path)]
         return list({sample.id: sample for sample in found}.values())
-
-    def _write(self, name: str, reason: str) -> None:
-        # One write to a file opened for appending: lines of several ranks do not mix.
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"id": name, "reason": reason}) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())

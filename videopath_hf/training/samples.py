@@ -155,20 +155,21 @@ def survey_samples(
     measure = Measure(collator, fewer_frames)
     workers = workers if len(records) >= _WORTH_WORKERS else 0
     context = worker_context(workers)
+    dataset: Any = records  # read where they lie, by the processes that measure them
     loader = DataLoader(
-        list(records), batch_size=None, num_workers=workers, collate_fn=measure, multiprocessing_context=context
+        dataset, batch_size=None, num_workers=workers, collate_fn=measure, multiprocessing_context=context
     )
     survey = Survey()
-    for record, found in zip(track(records, "Measuring samples", len(records)), loader, strict=True):
+    for found in track(loader, "Measuring samples", len(records)):
         if found.fault is not None:
-            raise SampleError(record.id, found.fault)
+            raise SampleError(found.id, found.fault)
         if found.dropped is not None:
-            survey.dropped.append(DroppedSample(id=record.id, reason=found.dropped, length=found.tokens or None))
+            survey.dropped.append(DroppedSample(id=found.id, reason=found.dropped, length=found.tokens or None))
             continue
-        survey.lengths[record.id] = found.tokens
+        survey.lengths[found.id] = found.tokens
         survey.most_tiles = max(survey.most_tiles, found.tiles)
         if found.frames is not None:
-            survey.fewer.append(FewerFrames(id=record.id, frames=found.frames, length=found.tokens, whole=found.whole))
+            survey.fewer.append(FewerFrames(id=found.id, frames=found.frames, length=found.tokens, whole=found.whole))
     return survey
 
 

@@ -9,20 +9,12 @@ from videopath_hf.errors import UserError
 from videopath_hf.files import read_json
 from videopath_hf.modeling.configuration_videopath_llava import VideoPathLlavaConfig
 from videopath_hf.modeling.modeling_videopath_llava import VideoPathLlavaForConditionalGeneration
+from videopath_hf.modeling.reference_settings import KNOWN_TOWERS
 from videopath_hf.training.parts import part_of, prepare_parts
 from videopath_hf.training.quiet import quiet_libraries
 from videopath_hf.training.recipe import Recipe
 
-SIGLIP_SO400M = {
-    "model_type": "siglip_vision_model",
-    "hidden_size": 1152,
-    "intermediate_size": 4304,
-    "num_hidden_layers": 26,
-    "num_attention_heads": 16,
-    "image_size": 384,
-    "patch_size": 14,
-    "vision_use_head": False,
-}
+SIGLIP_SO400M = {**KNOWN_TOWERS["siglip-so400m-patch14-384"], "num_hidden_layers": 26, "vision_use_head": False}
 """google/siglip-so400m-patch14-384 without its last layer, as the published model uses it."""
 
 LANGUAGE_MODELS: dict[str, dict[str, Any]] = {

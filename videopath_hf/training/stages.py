@@ -72,6 +72,11 @@ class _Job(NamedTuple):
     data_hash: str
     exam: "Exam | None"
 
+    @property
+    def key(self) -> str:
+        """What the stage's work is keyed by."""
+        return content_hash(self.recipe.settings_hash(), self.data_hash, self.model_hash)
+
 
 def run_stage(recipe: Recipe, examiner: "Examiner | None" = None) -> StageResult:
     """Train one stage, or go on where a killed run of the same recipe, data and model stopped.
@@ -99,10 +104,9 @@ def run_stage(recipe: Recipe, examiner: "Examiner | None" = None) -> StageResult
     data = media_root(recipe, path)
     exam = open_exam(recipe, path, examiner)
     job = _Job(recipe, model, data, out, records, model_hash(model), data_hash(records, data), exam)
-    key = content_hash(recipe.settings_hash(), job.data_hash, job.model_hash)
     check_begun(out, recipe, job.model_hash, job.data_hash)
     # Under a launcher the first rank holds the folder for all.
-    with claim_output(out, key, "train") if is_main() else nullcontext():
+    with claim_output(out, job.key, "train") if is_main() else nullcontext():
         if not (out / RUN).exists():
             if is_main():
                 write_begun(out, recipe, job.model_hash, job.data_hash)
@@ -224,8 +228,7 @@ def _survey(job: _Job, collator: Any) -> Any:
         fewer_frames = recipe.over_budget == "fewer_frames"
         return survey_samples(job.records, collator, recipe.optimisation.workers, fewer_frames).model_dump()
 
-    key = content_hash(recipe.settings_hash(), job.data_hash, job.model_hash)
-    survey = Survey.model_validate(Steps(job.out / ".steps").run("survey", key, work))
+    survey = Survey.model_validate(Steps(job.out / ".steps").run("survey", job.key, work))
     check_dropped(survey.dropped, len(job.records), recipe.data.max_dropped)
     return survey
 

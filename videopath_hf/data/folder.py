@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import get_args
 
 from videopath_hf.data.media import check_media, link_or_copy
+from videopath_hf.data.scratch import Seen
 from videopath_hf.errors import UserError
 from videopath_hf.files import atomic_dir, iter_records, write_records
 from videopath_hf.records import InstructionKind, InstructionRecord, Split
@@ -84,12 +85,10 @@ def scan_instructions(root: str | Path, kinds: Sequence[str], split: str) -> Ite
         raise UserError(
             f"{root} is not a dataset folder: it has no {INSTRUCTIONS}; make one with `videopath instruct`"
         )
-    seen: set[int] = set()  # of 64 bits each: the ids themselves would take several times that
+    seen = Seen()
     for offset, record in iter_records(path, InstructionRecord):
-        mark = hash(record.id)
-        if mark in seen:
+        if not seen.add(record.id):
             raise UserError(f"{path}: record id {record.id!r} stands there twice; ids must be unique")
-        seen.add(mark)
         if record.kind in kinds and record.split == split:
             check_messages(path, record)
             yield offset, record

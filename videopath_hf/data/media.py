@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from videopath_hf.data.scratch import Seen
 from videopath_hf.errors import UserError
 from videopath_hf.files import resolve_inside
 from videopath_hf.records import InstructionRecord
@@ -17,19 +18,17 @@ def media_paths(root: str | Path, record: InstructionRecord) -> list[Path]:
 
 def check_media(root: str | Path, records: Iterable[InstructionRecord]) -> None:
     """Raise `UserError` naming the media that are absent or empty and the records that need them."""
-    needed: set[int] = set()  # 64 bits a medium, however many records show it
+    needed = Seen()
     absent: list[tuple[str, str]] = []
     for record in records:
         for media, path in zip(record.media, media_paths(root, record), strict=True):
-            mark = hash(str(path))
-            if mark not in needed and (not path.is_file() or path.stat().st_size == 0):
+            if needed.add(str(path)) and (not path.is_file() or path.stat().st_size == 0):
                 absent.append((media.path, record.id))
-            needed.add(mark)
     if absent:
         shown = ", ".join(f"{path} (record {record})" for path, record in absent[:5])
         more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
         raise UserError(
-            f"{len(absent)} of {len(needed)} media files are missing or empty in {root}: {shown}{more}; "
+            f"{len(absent)} of {needed.count} media files are missing or empty in {root}: {shown}{more}; "
             "restore them or write the dataset again with `videopath instruct`"
         )
 

@@ -21,11 +21,12 @@ class Seen:
     """Which texts came already; memory does not grow with their number."""
 
     def __init__(self) -> None:
-        self._base = scratch_database("seen (text TEXT PRIMARY KEY) WITHOUT ROWID")
+        self._base = scratch_database("seen (text BLOB PRIMARY KEY) WITHOUT ROWID")
         self.count = 0
 
     def add(self, text: str) -> bool:
         """Note a text; whether it is new."""
-        new = self._base.execute("INSERT OR IGNORE INTO seen VALUES (?)", (text,)).rowcount == 1
+        data = text.encode(errors="surrogatepass")  # paths may hold any bytes
+        new = self._base.execute("INSERT OR IGNORE INTO seen VALUES (?)", (data,)).rowcount == 1
         self.count += new
         return new

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from videopath_hf.data.media import check_media, media_paths
+from videopath_hf.data.scratch import Seen
 from videopath_hf.data.sources import check_rejects, open_source
 from videopath_hf.errors import TooManyRejectsError, UserError
 from videopath_hf.files import atomic_path
@@ -118,12 +119,11 @@ def _rank(record_id: str, seed: int) -> int:
 def data_hash(records: Iterable[InstructionRecord], root: Path) -> str:
     """Hash of the records and of their media: size, first and last 64 KiB of each file."""
     digest = hashlib.sha256()
-    seen: set[int] = set()
+    seen = Seen()
     for record in records:
         digest.update(record.model_dump_json().encode(errors="surrogatepass"))
         for path in media_paths(root, record):
-            if (mark := hash(str(path))) not in seen:
-                seen.add(mark)
+            if seen.add(str(path)):
                 digest.update(fingerprint(path).encode())
     return digest.hexdigest()[:16]
 

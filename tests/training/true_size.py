@@ -33,7 +33,8 @@ def dry_run(model: Any, recipe: Recipe, kind: str, monkeypatch: pytest.MonkeyPat
     ids = torch.zeros(1, length, dtype=torch.long, device="meta")
     mask = torch.zeros(1, 1, length, length, device="meta")  # a whole one, since making one would look at values
     outputs = model(input_ids=ids, attention_mask=mask, labels=ids, use_cache=False, **media)
-    features = outputs.video_hidden_states if kind in VIDEO_KINDS else outputs.image_hidden_states
+    seen = outputs.video_outputs if kind in VIDEO_KINDS else outputs.image_outputs
+    (features,) = seen.pooler_output
     assert features.shape == (count, model.config.text_config.hidden_size)
     outputs.loss.backward()
     return outputs.loss

@@ -114,7 +114,7 @@ class VideoPathLlavaModel(VideoPathLlavaPreTrainedModel, LlavaOnevisionModel):
         video_num_frames: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         vision_feature_layer: int | list[int] | None = None,
         vision_feature_select_strategy: str | None = None,
@@ -143,7 +143,7 @@ class VideoPathLlavaModel(VideoPathLlavaPreTrainedModel, LlavaOnevisionModel):
             inputs_embeds = self.get_input_embeddings()(input_ids)
         if "unseen" in seen:
             inputs_embeds = inputs_embeds + 0 * seen["unseen"][0].sum().to(inputs_embeds)
-        hidden: dict[str, torch.Tensor | None] = {"image": None, "video": None}
+        shown: dict[str, BaseModelOutputWithPooling] = {}
         for name, token in (("image", self.config.image_token_id), ("video", self.config.video_token_id)):
             if seen.get(name) is None:
                 continue
@@ -151,22 +151,22 @@ class VideoPathLlavaModel(VideoPathLlavaPreTrainedModel, LlavaOnevisionModel):
             check_placeholders(name, mask, seen[name])
             features = torch.cat(list(seen[name])).to(inputs_embeds.device, inputs_embeds.dtype)
             inputs_embeds = inputs_embeds.masked_scatter(mask[..., None], features)
-            hidden[name] = features
+            shown[name] = given.get(name) or BaseModelOutputWithPooling(pooler_output=seen[name])
         outputs = self.language_model(
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            cache=cache,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
             **kwargs,
         )
         return LlavaOnevisionModelOutputWithPast(
             last_hidden_state=outputs.last_hidden_state,
-            past_key_values=outputs.past_key_values,
+            cache=outputs.cache,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
-            image_hidden_states=hidden["image"],
-            video_hidden_states=hidden["video"],
+            image_outputs=shown.get("image"),
+            video_outputs=shown.get("video"),
         )
 
     def _image_tiles(self, pixel_values: torch.Tensor, image_sizes: Any, image_num_tiles: Any) -> "_Tiles":
@@ -292,7 +292,7 @@ class VideoPathLlavaForConditionalGeneration(VideoPathLlavaPreTrainedModel, Llav
         video_num_frames: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         vision_feature_layer: int | list[int] | None = None,
         vision_feature_select_strategy: str | None = None,
@@ -315,7 +315,7 @@ class VideoPathLlavaForConditionalGeneration(VideoPathLlavaPreTrainedModel, Llav
             video_num_frames=video_num_frames,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            cache=cache,
             inputs_embeds=inputs_embeds,
             vision_feature_layer=vision_feature_layer,
             vision_feature_select_strategy=vision_feature_select_strategy,

@@ -116,7 +116,7 @@ class VideoSession:
             output = self.model.generate(
                 input_ids=ids,
                 attention_mask=torch.ones_like(ids),
-                past_key_values=_branch(self._cache),
+                cache=_branch(self._cache),
                 streamer=stream,
                 **{"do_sample": False, "max_new_tokens": max_new_tokens, **generation},
             )
@@ -218,7 +218,7 @@ class VideoSession:
             encoded = self._encode()
         with self._clock("prefill"):
             self._cache = DynamicCache(config=self.model.config.get_text_config())
-            self.model.model(input_ids=prefix, mm_encoder_outputs=encoded, past_key_values=self._cache, use_cache=True)
+            self.model.model(input_ids=prefix, mm_encoder_outputs=encoded, cache=self._cache, use_cache=True)
             _wait(self.model.device)
         self._prefix = prefix
         self._inputs = {}

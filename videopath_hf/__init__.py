@@ -6,6 +6,7 @@ Importing this package makes the Auto classes of transformers know the `videopat
 transformers itself is imported. Nothing heavy is imported here: `videopath --help` stays fast.
 """
 
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -17,16 +18,20 @@ except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0+unknown"
 
 if TYPE_CHECKING:
+    from videopath_hf.curation.curated import load_clips as load_clips
     from videopath_hf.data.load import load_instruct as load_instruct
+
+__all__ = ["RESEARCH_NOTICE", "__version__", "load_clips", "load_instruct"]
 
 RESEARCH_NOTICE = "Research software: not a medical device, never advice for care."
 
 
-def __getattr__(name: str) -> Any:
-    if name == "load_instruct":
-        from videopath_hf.data.load import load_instruct
+_LAZY = {"load_clips": "videopath_hf.curation.curated", "load_instruct": "videopath_hf.data.load"}
 
-        return load_instruct
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -6,9 +6,10 @@ Times are seconds from the start of the source video. Boxes are (x0, y0, x1, y1)
 Every record is a line of a JSONL file and validates when it is read; an unknown or missing field is an error.
 """
 
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 SCHEMA_VERSION = 1
 UNKNOWN_LICENCE = "unknown: not to be published"
@@ -26,6 +27,21 @@ class Record(BaseModel):
     """Base of all records: immutable, closed to unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+PlacedT = TypeVar("PlacedT", bound="PlacedRecord")
+
+
+class PlacedRecord(Record):
+    """A record that names files, and shows them in a notebook where it knows what their paths are relative to."""
+
+    _folder: Path | None = PrivateAttr(default=None)
+
+    def at(self: PlacedT, folder: str | Path) -> PlacedT:
+        """The same record, told that the paths of its files are relative to `folder`."""
+        placed = self.model_copy()
+        placed._folder = Path(folder)
+        return placed
 
 
 class Sentence(Record):
@@ -83,7 +99,7 @@ class PersonBox(Record):
     end: Seconds
 
 
-class ClipRecord(Record):
+class ClipRecord(PlacedRecord):
     """One curated clip: a muted H.264 file and everything known about it. Paths are relative to the output folder.
 
     `crop` is the part of the source's frame that the clip shows; it and all other boxes are in pixels of the source.
@@ -115,6 +131,11 @@ class ClipRecord(Record):
     quality: dict[str, float] = Field(default_factory=dict)
     keyframes: list[str] = Field(default_factory=list)
     hashes: list[str] = Field(default_factory=list)
+
+    def _repr_html_(self) -> str:
+        from videopath_hf.reporting.cards import clip_card
+
+        return clip_card(self, self._folder)
 
 
 class Reject(Record):
@@ -178,7 +199,7 @@ class RecordReject(Record):
     reason: str
 
 
-class Answer(Record):
+class Answer(PlacedRecord):
     """What a model said about one record, and how it came to it."""
 
     schema_version: int = SCHEMA_VERSION
@@ -196,6 +217,11 @@ class Answer(Record):
     revision: str | None = None
     tokens: int
     seconds: dict[str, float]
+
+    def _repr_html_(self) -> str:
+        from videopath_hf.reporting.cards import answer_card
+
+        return answer_card(self, self._folder)
 
 
 class Score(Record):

@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test quality bench
+.PHONY: demo test quality bench docs
 
 demo: $(INSTALLED)
 	$(BIN)/videopath demo
@@ -26,7 +26,13 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/instruct.py
 	$(BIN)/python benchmarks/data.py
 
+# The page of the command line is written first, as the command stands: the tests compare the two.
+docs: $(INSTALLED)
+	$(BIN)/typer videopath_hf.cli.main utils docs --name videopath --title 'Command line' --output docs/reference/cli.md
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
+	@echo "docs/_build/index.html"
+
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[curate,faster-whisper,cluster,dev]'
+	$(BIN)/pip install --quiet --editable '.[curate,faster-whisper,cluster,docs,dev]'
 	touch $@

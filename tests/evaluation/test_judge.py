@@ -13,7 +13,7 @@ import pytest
 from tests.llm.chat_server import ChatServer, Reply, mark, said, serve
 from videopath_hf.errors import UserError
 from videopath_hf.evaluation.judge import Judge, JudgeSample, JudgeSettings
-from videopath_hf.evaluation.protocol import ASPECTS
+from videopath_hf.evaluation.judging.protocol import PAPER_ASPECTS as ASPECTS
 from videopath_hf.files import read_records
 from videopath_hf.llm.chat import LoggedReply
 from videopath_hf.records import Score
@@ -87,15 +87,16 @@ def test_the_key_comes_from_the_environment_and_no_other_token_is_sent(monkeypat
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
-        (said("I would say four out of five."), "not JSON"),
-        (said('{"reason": "good", "sco', finish="length"), "not JSON"),
+        (said("I would say four out of five."), "no number as score"),
+        (said('{"reason": "good", "sco', finish="length"), "middle of an object"),
+        (said("The villi are blunt and the score", finish="length"), "cut off at its longest length"),
         (said('{"reason": "good", "score": 7}'), "score 7 is not within 0 and 5"),
         (said('{"reason": "good", "score": -1}'), "score -1 is not within"),
         (said('{"reason": "good", "score": NaN}'), "score nan is not within"),
-        (said('{"reason": "good", "score": "4/5"}'), "no number as score"),
+        (said('{"reason": "good", "score": "8/10"}'), "out of 10, not out of 5"),
+        (said('{"score": 4} or rather {"score": 2}'), r"different scores \(4, 2\)"),
         (said('{"reason": "good", "score": true}'), "no number as score"),
         (said('{"reason": "good"}'), "no number as score"),
-        (said("4"), "no number as score"),
         (said(""), "empty"),
         (said(None), "empty"),
         (Reply(200, '{"choices": []}', {"Content-Type": "application/json"}), "holds no choice"),
@@ -186,7 +187,7 @@ def test_nothing_is_paid_twice_even_for_replies_that_could_not_be_read(tmp_path:
     assert values(first) == [3, None, None, 3, None, None]
     assert values(again) == [3, None, 4]
     entries = read_records(log, LoggedReply)
-    assert next(entry.text for entry in entries if entry.about["aspect"] == "detail") == "prose"
+    assert next(entry.text for entry in entries if entry.about["turn"] == "detail") == "prose"
     assert {(entry.tokens_in, entry.tokens_out) for entry in entries} == {(90, 10)}
 
 

@@ -124,7 +124,7 @@ def test_what_every_request_would_meet_stops_the_run_at_once(reply: Reply, sente
 
 
 REFUSES = [
-    (400, "Unsupported value: 'temperature' does not support 0 with this model.", "`request.temperature` to null"),
+    (400, "Unsupported value: 'temperature' does not support 0 with this model.", "request.temperature"),
     (
         400,
         "Unsupported parameter: 'max_tokens' is not supported; use 'max_completion_tokens'.",

@@ -154,9 +154,7 @@ class ChatClient:
         settings = self.settings
         code, message = error_of(text)
         if status in (401, 403):
-            raise UserError(
-                f"{settings.base_url} refuses the key ({status}); set the right one in ${settings.api_key_env}"
-            )
+            raise UserError(f"{settings.base_url} refuses the key ({status}); {settings.key_help()}")
         if status == 404:
             raise UserError(
                 f"{settings.base_url} does not know the model {settings.model!r} or is not an OpenAI-compatible "

@@ -4,7 +4,7 @@ import re
 from collections.abc import Container
 
 _REFUSES = re.compile(
-    r"unsupported|not support|unrecogni[sz]ed|unknown|unexpected|not permitted|not allowed|must be one of|only the default",
+    r"unsupported|not support|unrecogni[sz]ed|unknown|unexpected|not permitted|not allowed|must be one of|only the",
     re.IGNORECASE,
 )
 _FIELDS = {

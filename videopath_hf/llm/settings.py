@@ -81,8 +81,6 @@ class ServerSettings(Settings):
         data = dict(data)
         for field in ("base_url", "model"):
             cls._fill(data, field)
-        if not str(data["base_url"]).startswith(("http://", "https://")):
-            raise ValueError(f"base_url is {data['base_url']!r}; give an address such as http://localhost:8000/v1")
         return data
 
     @classmethod
@@ -91,6 +89,8 @@ class ServerSettings(Settings):
         data[field] = data.get(field) or os.environ.get(variable)
         if not data[field]:
             raise ValueError(f"no server is named: set {field} or the environment variable {variable}")
+        if field == "base_url" and not str(data[field]).startswith(("http://", "https://")):
+            raise ValueError(f"base_url is {data[field]!r}; give an address such as http://localhost:8000/v1")
 
     @model_validator(mode="after")
     def _priced(self) -> "ServerSettings":
@@ -109,6 +109,10 @@ class ServerSettings(Settings):
     def api_key(self) -> str | None:
         """The key that is sent, if there is one."""
         return os.environ.get(self.api_key_env)
+
+    def key_help(self) -> str:
+        """What to do where the key is refused."""
+        return f"set the right one in ${self.api_key_env}"
 
     def price(self, tokens_in: int, tokens_out: int) -> float | None:
         """What so many tokens cost, or None where no prices are set."""

@@ -84,14 +84,14 @@ class Judge:
         """As `score`, for callers that await."""
         with _held(self.log):
             async with LoggedChat(self.settings, self.log, self._known, self._client) as chat:
-                scores = await self._judge_all(chat, samples)
+                scores = await self._judge_all(chat, samples, self._used)
         return list(_of_one_version(scores))
 
     def estimate(self, samples: Sequence[JudgeSample]) -> Estimate:
         """What judging would ask for at most, and its price where prices are set; nothing is sent."""
         stand_ins: dict[str, Any] = {aspect: {"reason": "", "score": 0} for aspect in self.settings.aspects}
         chat = DryChat(self.settings, self.log, stand_ins)
-        run_coroutine(lambda: self._judge_all(chat, samples))
+        run_coroutine(lambda: self._judge_all(chat, samples, {}))
         return chat.estimate()
 
     @property
@@ -107,27 +107,29 @@ class Judge:
 
         return LocalModel(self.settings)
 
-    async def _judge_all(self, chat: Chat, samples: Sequence[JudgeSample]) -> list[Score]:
+    async def _judge_all(
+        self, chat: Chat, samples: Sequence[JudgeSample], used: dict[str, LoggedReply]
+    ) -> list[Score]:
         if twice := [name for name, count in Counter(sample.id for sample in samples).items() if count > 1]:
             raise UserError(f"two answers to be judged have the id {twice[0]!r}; ids must differ")
         wanted = [(sample, aspect) for sample in samples for aspect in self.settings.aspects]
         scores: dict[int, Score] = {}
 
         async def judge(index: int) -> None:
-            scores[index] = await self._judge(chat, *wanted[index])
+            scores[index] = await self._judge(chat, *wanted[index], used)
 
-        title = f"judging ({self.settings.model})"
+        title = f"judging ({self.settings.label})"
         stopped = await run_all(track(range(len(wanted)), title, len(wanted)), judge, self.settings.concurrency)
         if stopped is not None:
             raise stopped
         return [scores[index] for index in range(len(wanted))]
 
-    async def _judge(self, chat: Chat, sample: JudgeSample, aspect: Aspect) -> Score:
+    async def _judge(self, chat: Chat, sample: JudgeSample, aspect: Aspect, used: dict[str, LoggedReply]) -> Score:
         empty = Score(
             id=sample.id,
             metric=f"judge_{aspect}",
             value=None,
-            judge=self.settings.model,
+            judge=self.settings.label,
             protocol=self.protocol.name,
             protocol_hash=self.protocol.hash,
         )
@@ -140,7 +142,7 @@ class Judge:
             reply = await chat.ask(request, about, sample.repeat)
         except NoReplyError as error:
             return empty.model_copy(update={"reason": str(error)})
-        self._used[reply.key] = reply
+        used[reply.key] = reply
         given = {"judge_version": reply.served_by, "date": reply.date}
         if reply.fault is not None:
             return empty.model_copy(update={**given, "reason": reply.fault})
@@ -168,7 +170,7 @@ class Judge:
             norm_avg=None if average is None else 20 * average,
             n=max(mean.n for mean in means.values()),
             coverage=aggregate(scores).coverage,
-            judge=self.settings.model,
+            judge=self.settings.label,
             judge_version=next((score.judge_version for score in scores if score.value is not None), None),
             protocol=self.protocol.name,
             protocol_hash=self.protocol.hash,
@@ -177,7 +179,7 @@ class Judge:
         )
 
     def _check_own(self, scores: Iterable[Score]) -> None:
-        own = (self.settings.model, self.protocol.hash)
+        own = (self.settings.label, self.protocol.hash)
         for score in scores:
             if (score.judge, score.protocol_hash) != own:
                 raise UserError(

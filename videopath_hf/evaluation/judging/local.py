@@ -38,9 +38,9 @@ def model_folder(model: str) -> Path:
 
 
 def weights_of(model: str) -> str:
-    """What a model is known by: the hash of a folder's content, or Hub id and commit."""
+    """What a model is known by: the hash of a folder's content, or the commit of a Hub id."""
     folder = model_folder(model)
-    return model_hash(str(folder)) if Path(model).is_dir() else f"{model}@{folder.name}"
+    return model_hash(str(folder)) if Path(model).is_dir() else folder.name
 
 
 class LocalModel:
@@ -80,7 +80,7 @@ class LocalModel:
         ended = bool(set(said.tolist()) & _ends(model))
         text = tokenizer.decode(said, skip_special_tokens=True)
         finish = "stop" if ended or len(said) < request["max_tokens"] else "length"
-        return ChatReply(text, None, finish, length, len(said), self._settings.address())
+        return ChatReply(text, None, finish, length, len(said), self._settings.label)
 
     @staticmethod
     def _greedy(model: Any, longest: int) -> Any:

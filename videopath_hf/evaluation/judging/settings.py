@@ -2,6 +2,7 @@
 
 import os
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -56,6 +57,7 @@ class JudgeSettings(ServerSettings):
         if field == "base_url" and backend == "transformers":
             if data.get(field):
                 raise ValueError("base_url is given and backend=transformers asks no server: leave it out")
+            data.pop(field, None)
             return
         if field == "base_url" and backend == "hub" and not data.get(field):
             from huggingface_hub.constants import INFERENCE_PROXY_TEMPLATE
@@ -93,13 +95,26 @@ class JudgeSettings(ServerSettings):
 
     def address(self) -> str:
         """Where requests go; of a model in this process its weights, whatever folder they lie in."""
-        return self._weights if self.backend == "transformers" else super().address()
+        return f"transformers:{self._weights}:{self.dtype}" if self.backend == "transformers" else super().address()
+
+    @property
+    def label(self) -> str:
+        """What scores are filed under: the model's name, of one in this process with what its weights are known by."""
+        return f"{Path(self.model).name}@{self._weights}" if self.backend == "transformers" else self.model
+
+    def chat_request(
+        self, messages: list[dict[str, Any]], response_format: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The body of a request; a model in this process stands in it by its weights, and no form is enforced."""
+        if self.backend != "transformers":
+            return super().chat_request(messages, response_format)
+        return super().chat_request(messages) | {"model": self._weights}
 
     @cached_property
     def _weights(self) -> str:
         from videopath_hf.evaluation.judging.local import weights_of
 
-        return f"transformers:{weights_of(self.model)}:{self.dtype}"
+        return weights_of(self.model)
 
     def api_key(self) -> str | None:
         """The key that is sent. The Hub's login goes to the Hub alone, whatever `base_url` says."""

@@ -133,7 +133,13 @@ print(app.score("q", "r", "a")["Norm-Avg"])
 def test_the_app_judges_one_answer(tmp_path: Path) -> None:
     def run(server: ChatServer) -> "subprocess.CompletedProcess[str]":
         variables = {"VIDEOPATH_JUDGE_BASE_URL": server.url, "VIDEOPATH_JUDGE_MODEL": "judge-1"}
-        environment = {**os.environ, **variables, "HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "0"}
+        environment = {
+            **os.environ,
+            **variables,
+            "HF_HUB_OFFLINE": "1",
+            "GRADIO_ANALYTICS_ENABLED": "0",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         command = [sys.executable, "-c", APP, str(FOLDER)]
         return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
 

@@ -125,7 +125,7 @@ class Judge:
             if done is not None:
                 done()
 
-        stopped = await run_all(range(len(wanted)), judge, self.settings.concurrency)
+        stopped = await run_all(range(len(wanted)), judge, self.settings.begun)
         if stopped is not None:
             raise stopped
         return [scores[index] for index in range(len(wanted))]

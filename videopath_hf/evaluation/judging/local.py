@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from videopath_hf.errors import UserError
+from videopath_hf.llm.client import NoReplyError
 from videopath_hf.llm.completion import ChatReply, one_line
 from videopath_hf.modeling.hashes import model_hash
 
@@ -62,6 +63,7 @@ class LocalModel:
         """The reply to one request.
 
         Raises:
+            NoReplyError: it fails at this one.
             UserError: the model cannot be loaded, or has no chat template.
         """
         return await asyncio.to_thread(self._complete, request)
@@ -74,8 +76,11 @@ class LocalModel:
             model, tokenizer = self._loaded
             inputs = self._tokens(tokenizer, request["messages"]).to(model.device)
             length = inputs["input_ids"].shape[1]
-            with torch.inference_mode():
-                output = model.generate(**inputs, generation_config=self._greedy(model, request["max_tokens"]))
+            try:
+                with torch.inference_mode():
+                    output = model.generate(**inputs, generation_config=self._greedy(model, request["max_tokens"]))
+            except RuntimeError as error:  # out of memory, above all
+                raise NoReplyError(f"the model failed: {one_line(error)}") from None
         said = output[0, length:]
         ended = bool(set(said.tolist()) & _ends(model))
         text = tokenizer.decode(said, skip_special_tokens=True)

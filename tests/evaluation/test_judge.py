@@ -173,6 +173,19 @@ def test_what_would_fail_for_every_request_stops_the_run_with_one_sentence(statu
     assert len(server.requests) < 5
 
 
+def test_a_server_that_knows_no_schema_stops_the_run_and_judges_without_one() -> None:
+    def behave(request: dict[str, Any], _: int) -> Reply:
+        if "response_format" in request:
+            return Reply(400, '{"error": {"message": "response_format json_schema is not supported"}}')
+        return said('Here you are:\n```json\n{"reason": "Fair.", "score": 2.5}\n```')
+
+    with serve(behave) as server:
+        with pytest.raises(UserError, match="set `structured` to json_object, or to none"):
+            Judge(settings(server)).score([SAMPLE])
+        scores = Judge(settings(server, structured="none")).score([SAMPLE])
+    assert [(score.value, score.reason) for score in scores] == [(2.5, "Fair.")] * 3
+
+
 def test_an_address_where_nothing_listens_stops_the_run() -> None:
     with serve(lambda request, _: mark(1)) as server:
         pass

@@ -55,6 +55,22 @@ def test_what_is_in_the_log_is_not_generated_again_wherever_the_folder_lies(
     assert judge(tmp_path / "elsewhere", tmp_path / "log.jsonl").score([SAMPLE])[0].value == 4
 
 
+def test_what_is_answered_is_in_the_log_before_many_others_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, complete, ahead = tmp_path / "log.jsonl", LocalModel._complete, []
+
+    def watched(self: LocalModel, request: dict[str, Any]) -> Any:
+        ahead.append(self.sent - (log.read_bytes().count(b"\n") if log.exists() else 0))
+        return complete(self, request)
+
+    monkeypatch.setattr(LocalModel, "_complete", watched)
+    samples = [SAMPLE._replace(id=str(number), prediction=f"answer {number}") for number in range(10)]
+    judge(rigged_model(tmp_path / "model", FAIR), log, concurrency=30).score(samples)
+    assert len(ahead) == 30
+    assert max(ahead) <= 4
+
+
 def test_an_answer_without_an_end_is_cut_at_its_longest_length_and_null(tmp_path: Path) -> None:
     model = rigged_model(tmp_path / "model", ["hm"], ends=False)
     scores = judge(model, max_tokens=12).score([SAMPLE])

@@ -199,10 +199,19 @@ class Answer(Record):
 
 
 class Score(Record):
-    """One figure for one answer. `value` is null, never 0, where it could not be had; `reason` says why."""
+    """One figure for one answer. `value` is null, never 0, where it could not be had; `reason` says why.
+
+    Of a judge's, `judge` is the model that was asked and `judge_version` the one that answered, as its server names
+    it; `protocol` and `protocol_hash` say what it was asked, `date` when it answered, in UTC.
+    """
 
     schema_version: int = SCHEMA_VERSION
     id: str
     metric: str
     value: float | None
     reason: str | None = None
+    judge: str | None = None
+    judge_version: str | None = None
+    protocol: str | None = None
+    protocol_hash: str | None = None
+    date: str | None = None

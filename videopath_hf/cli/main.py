@@ -15,6 +15,7 @@ from videopath_hf.cli import (
     doctor,
     evaluate,
     instruct,
+    judge,
     labels,
     merge,
     plan,
@@ -44,6 +45,7 @@ app.command(name="plan", epilog=plan.EXAMPLE)(plan.plan)
 app.command(name="train", epilog=train.EXAMPLE)(train.train)
 app.command(name="merge", epilog=merge.EXAMPLE)(merge.merge)
 app.command(name="evaluate", epilog=evaluate.EXAMPLE)(evaluate.evaluate)
+app.add_typer(judge.app)
 app.command(name="convert", epilog=convert.EXAMPLE)(convert.convert)
 app.command(name="ask", epilog=ask.EXAMPLE)(ask.ask)
 app.command(name="doctor", epilog=doctor.EXAMPLE)(doctor.doctor)

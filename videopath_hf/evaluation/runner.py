@@ -14,7 +14,6 @@ from videopath_hf.data.media import media_paths
 from videopath_hf.errors import TooManyRejectsError, UserError
 from videopath_hf.evaluation.judge import Judge, JudgeSample, JudgeSettings, JudgeSummary
 from videopath_hf.evaluation.metrics import aggregate, diagnosis_match, majority_accuracy, rouge_l
-from videopath_hf.evaluation.protocol import protocol_hash
 from videopath_hf.files import content_hash, file_sha256, read_json, write_json, write_records
 from videopath_hf.llm.log import AppendLog
 from videopath_hf.progress import note, track
@@ -110,7 +109,7 @@ def evaluate_model(model_dir: str | Path, data: Path, out: Path, settings: Evalu
         _model_key(model_dir),
         file_sha256(data / INSTRUCTIONS),
         settings.model_dump(include={"max_new_tokens", "dtype", "device"}),
-        (settings.judge.identity(), protocol_hash()) if settings.judge else None,
+        settings.judge.identity() if settings.judge else None,
         __version__,
     )
     with claim_output(out, key, "evaluate"):

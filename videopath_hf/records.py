@@ -199,10 +199,14 @@ class Answer(Record):
 
 
 class Score(Record):
-    """One figure for one answer. `value` is null, never 0, where it could not be had; `reason` says why."""
+    """One figure for one answer. `value` is null, never 0, where it could not be had; `reason` says why.
+
+    `applies` is false where the record's reference gives the metric nothing to compare with: nothing was missed then.
+    """
 
     schema_version: int = SCHEMA_VERSION
     id: str
     metric: str
     value: float | None
     reason: str | None = None
+    applies: bool = True

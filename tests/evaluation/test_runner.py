@@ -54,7 +54,7 @@ def test_both_variants_are_answered_scored_and_written(
         assert [answer.media for answer in answers] == [[record.media[0].path] for record in records]
         assert {answer.frames_zeroed for answer in answers} == {variant == "blind"}
         scores = read_records(tmp_path / "out" / f"scores_{variant}.jsonl", Score)
-        assert {score.metric for score in scores} == {"rougeL", "diagnosis_match"}
+        assert {score.metric for score in scores} == {"rougeL", "diagnosis_exact"}
         assert len(scores) == 4
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from videopath_hf.evaluation.metrics import DIAGNOSIS
 from videopath_hf.files import read_json, read_records, resolve_inside, write_text
 from videopath_hf.records import Answer, ClipRecord, InstructionRecord, Reject, Score
 
@@ -131,7 +132,7 @@ def _answer_items(out: Path) -> list[dict[str, Any]]:
         name: {
             score.id: score.value
             for score in read_records(out / "evaluation" / f"scores_{name}.jsonl", Score)
-            if score.metric == "diagnosis_match"
+            if score.metric == DIAGNOSIS
         }
         for name in _VARIANTS
     }

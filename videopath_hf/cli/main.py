@@ -18,6 +18,7 @@ from videopath_hf.cli import (
     labels,
     merge,
     plan,
+    probe,
     push,
     segments,
     train,
@@ -44,6 +45,7 @@ app.command(name="plan", epilog=plan.EXAMPLE)(plan.plan)
 app.command(name="train", epilog=train.EXAMPLE)(train.train)
 app.command(name="merge", epilog=merge.EXAMPLE)(merge.merge)
 app.command(name="evaluate", epilog=evaluate.EXAMPLE)(evaluate.evaluate)
+app.command(name="probe", epilog=probe.EXAMPLE)(probe.probe)
 app.command(name="convert", epilog=convert.EXAMPLE)(convert.convert)
 app.command(name="ask", epilog=ask.EXAMPLE)(ask.ask)
 app.command(name="doctor", epilog=doctor.EXAMPLE)(doctor.doctor)

@@ -2,9 +2,10 @@
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 _TRAIN, _TEST = "#b0457b", "#3566a8"
+_COLOURS = (_TRAIN, _TEST, "#d98e2b", "#2b7a4b")
 
 
 def loss_curves(curves: Mapping[str, Sequence[tuple[int, float]]]) -> str:
@@ -59,6 +60,50 @@ def length_histograms(lengths: Mapping[str, Sequence[int]], unit: str, limit: in
         axes[0][0].set_ylabel("records")
 
     return _svg(len(lengths), (3 * len(lengths) + 0.6, 2.6), draw)
+
+
+class CurvePanel(NamedTuple):
+    """Curves of shares, 0 to 1, over one quantity.
+
+    Args:
+        title (`str`), xlabel (`str`): of the panel.
+        curves (`Mapping[str, Sequence[tuple[float, float]]]`): named curves of (quantity, share).
+        ticks (`Sequence[float]`): places of the horizontal axis that are marked, evenly spaced.
+        baseline (`tuple[str, float]`, *optional*): a share that is drawn as a dashed line, and its name.
+    """
+
+    title: str
+    xlabel: str
+    curves: Mapping[str, Sequence[tuple[float, float]]]
+    ticks: Sequence[float]
+    baseline: tuple[str, float] | None = None
+
+
+def share_curves(panels: Sequence[CurvePanel]) -> str:
+    """Draw panels of shares side by side; one legend, of all curves, stands beside the last."""
+
+    def draw(axes: Any) -> None:
+        named: dict[str, Any] = {}
+        names = list(dict.fromkeys(name for panel in panels for name in panel.curves))
+        colours = dict(zip(names, _COLOURS * len(names), strict=False))
+        for axis, panel in zip(axes[0], panels, strict=True):
+            places = {tick: place for place, tick in enumerate(panel.ticks)}
+            for name, points in panel.curves.items():
+                values = ([places[x] for x, _ in points], [y for _, y in points])
+                (line,) = axis.plot(*values, marker="o", markersize=4, linewidth=1.4, color=colours[name])
+                named.setdefault(name, line)
+            if panel.baseline is not None:
+                name, value = panel.baseline
+                line = axis.axhline(value, color="#8a94a3", linewidth=1, linestyle="--")
+                named.setdefault(name, line)
+            axis.set(title=panel.title, xlabel=panel.xlabel, ylim=(-0.03, 1.03), xlim=(-0.3, len(panel.ticks) - 0.7))
+            axis.set_xticks(list(places.values()), [f"{tick:g}" for tick in panel.ticks])
+        axes[0][0].set_ylabel("share of the answers")
+        axes[0][-1].legend(
+            named.values(), named.keys(), frameon=False, loc="upper left", bbox_to_anchor=(1.02, 1), fontsize=8
+        )
+
+    return _svg(len(panels), (2.5 * len(panels) + 2.2, 2.9), draw)
 
 
 def label_bars(labels: Mapping[str, Mapping[str, tuple[int, int]]], most: int = 20) -> str:

@@ -31,7 +31,8 @@ PATHVQA = [
 ]
 PMC_1 = [
     {"Figure_path": "PMC1_F1.jpg", "Question": "What is shown?", "Answer": "Focal uptake",
-     "Choice A": " A:Diffuse uptake ", "Choice B": " B:Focal uptake", "Choice C": " C:None", "Choice D": " D:Cannot be said", "Answer_label": "B"},
+     "Choice A": " A:Diffuse uptake ", "Choice B": " B:Focal uptake", 
+     "Choice C": " C:None", "Choice D": " D:Cannot be said", "Answer_label": "B"},
 ]  # fmt: skip
 PMC_2 = [
     {"": "0", "index": "7", "Figure_path": "PMC2_F1.jpg", "Caption": "A figure.", "Question": "Which stain?",

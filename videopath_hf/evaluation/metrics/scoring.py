@@ -1,6 +1,7 @@
 """All scores of all answers that can be had without a judge."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from videopath_hf.evaluation.metrics.diagnosis import diagnosis_match
@@ -67,7 +68,7 @@ def score_without_judge(
         UserError: the encoder or the synonyms cannot be loaded.
     """
     synonyms = load_synonyms(settings.synonyms)
-    terms = FindingTerms(synonyms)
+    terms = FindingTerms(synonyms) if settings.synonyms else _own_terms()
     encoder = settings.load_encoder()
     scores: list[Score] = []
     for record in records:
@@ -84,6 +85,11 @@ def score_without_judge(
             finding_recall(record.id, said, record.description, terms),
         ]
     return scores
+
+
+@cache
+def _own_terms() -> FindingTerms:
+    return FindingTerms(load_synonyms())
 
 
 def describe_metrics(settings: MetricSettings = DEFAULTS) -> dict[str, str | None]:

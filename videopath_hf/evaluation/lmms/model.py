@@ -1,0 +1,96 @@
+"""Models of this package in lmms-eval: asked as `videopath evaluate` asks them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from lmms_eval.api.instance import Instance
+from lmms_eval.api.model import lmms
+
+from videopath_hf.errors import UserError
+from videopath_hf.evaluation.answering import Answerer
+from videopath_hf.modeling.loading import load_model
+from videopath_hf.progress import track
+
+_GREEDY = {"do_sample": (False, None), "temperature": (0, 0.0, None), "num_beams": (1, None)}
+
+
+class VideoPath(lmms):  # type: ignore[misc]
+    """A checkpoint that this package opens, greedily decoded, one question at a time.
+
+    Args:
+        pretrained (`str`): folder or Hub id.
+        device (`str`, defaults to `"cpu"`): where it runs.
+        dtype (`str`, defaults to `"float32"`): its precision.
+        batch_size (`int`, defaults to 1): only 1; lmms-eval passes it.
+        max_batch_size (`int`, *optional*): ignored, as that of a batch size of 1.
+
+    Raises:
+        UserError: there is no such checkpoint, or another batch size is asked for.
+    """
+
+    is_simple = False
+
+    def __init__(
+        self,
+        pretrained: str,
+        device: str = "cpu",
+        dtype: str = "float32",
+        batch_size: int | str = 1,
+        max_batch_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        if str(batch_size) != "1":
+            raise UserError(f"batch_size is {batch_size}; model videopath answers one question at a time, give 1")
+        self._answerer = Answerer(*load_model(pretrained, dtype, device), pretrained)
+
+    def generate_until(self, requests: Sequence[Instance]) -> list[str]:
+        """The answers to requests, in their order; questions about the same media share the work of looking at them.
+
+        Raises:
+            UserError: a medium cannot be decoded, or a task asks for anything but greedy answers to one user's turn.
+        """
+        answers = []
+        for request in track(requests, "Answering", total=len(requests)):
+            _, to_messages, options, number, task, split = request.args
+            media, question = read_messages(to_messages(self.task_dict[task][split][number]))
+            for name, accepted in _GREEDY.items():
+                if options.get(name) not in accepted:
+                    raise UserError(f"task {task} asks for {name} {options[name]}; model videopath answers greedily")
+            answer = self._answerer.ask(media, question, max_new_tokens=options.get("max_new_tokens", 1024))
+            answers.append(cut(answer.answer, options.get("until") or ()))
+        return answers
+
+    def loglikelihood(self, requests: Sequence[Instance]) -> list[tuple[float, bool]]:
+        """Not offered."""
+        raise UserError("model videopath generates answers; tasks that compare likelihoods are not for it")
+
+    def generate_until_multi_round(self, requests: Sequence[Instance]) -> list[str]:
+        """Not offered."""
+        raise UserError("model videopath answers single questions; tasks of several rounds are not for it")
+
+
+def read_messages(messages: Sequence[dict[str, Any]]) -> tuple[list[Any], str]:
+    """The media of a user's only turn, in order, and its words.
+
+    Raises:
+        UserError: there is another turn, or a medium is neither an image nor a video, or there is none.
+    """
+    if [message["role"] for message in messages] != ["user"]:
+        raise UserError("model videopath answers one turn of a user; the task gives other messages")
+    media, words = [], []
+    for block in messages[0]["content"]:
+        if block["type"] == "text":
+            words.append(block["text"])
+        elif block["type"] in ("image", "video"):
+            media.append(block["url"])
+        else:
+            raise UserError(f"model videopath sees images and videos; the task shows {block['type']}")
+    if not media:
+        raise UserError("model videopath answers questions about images and videos; the task shows none")
+    return media, "\n".join(words)
+
+
+def cut(text: str, until: Sequence[str]) -> str:
+    """A text up to the first of some strings."""
+    ends = [text.find(stop) for stop in until if stop and stop in text]
+    return text[: min(ends)].strip() if ends else text

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from videopath_hf.cli.probe import probe
 from videopath_hf.data.folder import read_instructions
 from videopath_hf.data.media import media_paths
 from videopath_hf.errors import TooManyRejectsError, UserError
@@ -254,7 +255,9 @@ def test_a_limit_takes_as_many_records_and_without_another_tissue_there_is_no_ne
     assert any("1 of 1 records have no needle" in note for note in result.notes)
 
 
-def test_the_command_prints_a_table_or_json(tiny: Path, dataset: Path, tmp_path: Path) -> None:
+def test_the_command_prints_a_table_or_json(
+    tiny: Path, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = [
         sys.executable,
         "-m",
@@ -279,5 +282,5 @@ def test_the_command_prints_a_table_or_json(tiny: Path, dataset: Path, tmp_path:
         "no frames, the question alone",
         "backwards",
     ]
-    again = subprocess.run([*words, *few, "--json"], capture_output=True, text=True)
-    assert [point["scored"] for point in json.loads(again.stdout)["points"]] == [2] * 5
+    probe(str(tiny), dataset, tmp_path / "out", overrides=few[1::2], as_json=True)
+    assert [point["scored"] for point in json.loads(capsys.readouterr().out)["points"]] == [2] * 5

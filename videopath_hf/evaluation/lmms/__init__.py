@@ -1,4 +1,4 @@
-"""The model and the tasks of this package for `lmms-eval` 0.7, whose runner then gives the answers of `videopath evaluate`.
+"""The model and the tasks of this package for lmms-eval 0.7, whose runner gives the answers of `videopath evaluate`.
 
 It finds the model by the entry point `lmms_eval.models`, and the tasks in the folder that `--include_path` names,
 `videopath_hf/evaluation/lmms/tasks`; where their records are, the variable `VIDEOPATH_DATA` says.

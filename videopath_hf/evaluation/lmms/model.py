@@ -1,20 +1,20 @@
 """Models of this package in lmms-eval: asked as `videopath evaluate` asks them."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from lmms_eval.api.instance import Instance
 from lmms_eval.api.model import lmms
 
 from videopath_hf.errors import UserError
 from videopath_hf.evaluation.answering import Answerer
+from videopath_hf.evaluation.lmms.messages import cut, read_messages
 from videopath_hf.modeling.loading import load_model
 from videopath_hf.progress import track
 
 _GREEDY = {"do_sample": (False, None), "temperature": (0, 0.0, None), "num_beams": (1, None)}
 
 
-class VideoPath(lmms):  # type: ignore[misc]
+class VideoPath(lmms):
     """A checkpoint that this package opens, greedily decoded, one question at a time.
 
     Args:
@@ -67,30 +67,3 @@ class VideoPath(lmms):  # type: ignore[misc]
     def generate_until_multi_round(self, requests: Sequence[Instance]) -> list[str]:
         """Not offered."""
         raise UserError("model videopath answers single questions; tasks of several rounds are not for it")
-
-
-def read_messages(messages: Sequence[dict[str, Any]]) -> tuple[list[Any], str]:
-    """The media of a user's only turn, in order, and its words.
-
-    Raises:
-        UserError: there is another turn, or a medium is neither an image nor a video, or there is none.
-    """
-    if [message["role"] for message in messages] != ["user"]:
-        raise UserError("model videopath answers one turn of a user; the task gives other messages")
-    media, words = [], []
-    for block in messages[0]["content"]:
-        if block["type"] == "text":
-            words.append(block["text"])
-        elif block["type"] in ("image", "video"):
-            media.append(block["url"])
-        else:
-            raise UserError(f"model videopath sees images and videos; the task shows {block['type']}")
-    if not media:
-        raise UserError("model videopath answers questions about images and videos; the task shows none")
-    return media, "\n".join(words)
-
-
-def cut(text: str, until: Sequence[str]) -> str:
-    """A text up to the first of some strings."""
-    ends = [text.find(stop) for stop in until if stop and stop in text]
-    return text[: min(ends)].strip() if ends else text

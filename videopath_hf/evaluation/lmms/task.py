@@ -15,7 +15,7 @@ _IMAGE_METRICS = ("answer_word_recall", "yes_no_accuracy", "choice_accuracy")
 _SETTINGS = MetricSettings(encoder=None)  # of the scores that one environment has and another has not, none
 
 
-class RecordsTask(ConfigurableMessagesTask):  # type: ignore[misc]
+class RecordsTask(ConfigurableMessagesTask):
     """Questions of one kind of record, `metadata.kind`, of the split `test_split`.
 
     Args:

@@ -103,9 +103,8 @@ def test_lmms_eval_hears_the_answers_that_our_evaluation_hears(tiny: Path, datas
     assert done.returncode == 0, done.stderr[-2000:]
     (samples,) = (tmp_path / "theirs").rglob("*_samples_vidrip_test.jsonl")
     rows = sorted(map(json.loads, samples.read_text().splitlines()), key=lambda row: int(row["doc_id"]))
-    theirs = [
-        row["filtered_resps"] if isinstance(row["filtered_resps"], str) else row["filtered_resps"][0] for row in rows
-    ]
+    said = [row["filtered_resps"] for row in rows]
+    theirs = [answer if isinstance(answer, str) else answer[0] for answer in said]
     evaluate_model(tiny, dataset, tmp_path / "ours", EvaluateSettings(max_new_tokens=24))
     lines = map(json.loads, (tmp_path / "ours" / "predictions_full.jsonl").read_text().splitlines())
     ours = {line["id"]: line["answer"] for line in lines}

@@ -116,10 +116,10 @@ def test_decoded_frames_are_answered_about_as_the_file_is(loaded: tuple[Any, Any
 def test_every_probe_changes_what_the_model_is_given(loaded: tuple[Any, Any], clip: Clip, path: Path) -> None:
     pixels = {}
     needle = needle_frame(loaded[1], path)
-    for probe in SHORT.probes():
-        if probe.kind != "no_frames" and probe.kind != "frames":
-            session = VideoSession(*loaded, [shown(probe, clip, "s", needle)])
-            pixels[probe] = session._inputs["pixel_values_videos"].numpy().tobytes()
+    for one in SHORT.probes():
+        if one.kind not in ("no_frames", "frames"):
+            session = VideoSession(*loaded, [shown(one, clip, "s", needle)])
+            pixels[one] = session._inputs["pixel_values_videos"].numpy().tobytes()
     assert len(set(pixels.values())) == len(pixels) == 7
 
 

@@ -27,7 +27,7 @@ def test_rouge_l_is_one_for_the_same_words_and_zero_for_none_of_them() -> None:
     assert value == pytest.approx(2 * 0.6 * 0.75 / 1.35)
 
 
-def test_what_cannot_be_scored_is_null_with_a_reason_and_lowers_coverage_not_the_mean() -> None:
+def test_a_missing_answer_is_null_and_lowers_coverage_and_a_missing_reference_counts_for_nothing() -> None:
     scores = [
         diagnosis_match("a", "Diagnosis: x", "x"),
         diagnosis_match("b", None, "x"),
@@ -40,7 +40,7 @@ def test_what_cannot_be_scored_is_null_with_a_reason_and_lowers_coverage_not_the
     ]
     assert rouge_l("a", None, "x").value is None
     total = aggregate(scores)
-    assert (total.value, total.n, total.scored, total.coverage) == (1.0, 3, 1, pytest.approx(1 / 3))
+    assert (total.value, total.n, total.scored, total.coverage) == (1.0, 2, 1, 0.5)
     assert aggregate(scores[1:]).value is None
 
 

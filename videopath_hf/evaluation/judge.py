@@ -30,12 +30,17 @@ class JudgeSettings(ServerSettings):
 
 
 class JudgeSample(NamedTuple):
-    """An answer to be judged; one that does not exist (`prediction` is None) scores null, an empty one is judged."""
+    """An answer to be judged; one that does not exist (`prediction` is None) scores null, an empty one is judged.
+
+    `second_question` is the same in other words and `second_prediction` the answer to it, for consistency.
+    """
 
     id: str
     question: str
     reference: str
     prediction: str | None
+    second_question: str | None = None
+    second_prediction: str | None = None
 
 
 class JudgeSummary(BaseModel):

@@ -217,6 +217,9 @@ class Score(Record):
     """One figure for one answer. `value` is null, never 0, where it could not be had; `reason` says why.
 
     `applies` is false where the record's reference gives the metric nothing to compare with: nothing was missed then.
+
+    Of a judge's, `judge` is the model that was asked and `judge_version` the one that answered, as its server names
+    it; `protocol` and `protocol_hash` say what it was asked, `date` when it answered, in UTC.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -225,3 +228,8 @@ class Score(Record):
     value: float | None
     reason: str | None = None
     applies: bool = True
+    judge: str | None = None
+    judge_version: str | None = None
+    protocol: str | None = None
+    protocol_hash: str | None = None
+    date: str | None = None

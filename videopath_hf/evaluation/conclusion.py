@@ -12,7 +12,7 @@ from videopath_hf.errors import UserError
 from videopath_hf.evaluation.benchmark import Benchmark
 from videopath_hf.evaluation.identity import ModelIdentity
 from videopath_hf.evaluation.judge import Judge
-from videopath_hf.evaluation.metrics import majority_accuracy
+from videopath_hf.evaluation.metrics import describe_metrics, majority_accuracy
 from videopath_hf.evaluation.predicting import Answers, Failure
 from videopath_hf.evaluation.report import write_report
 from videopath_hf.evaluation.results import RECORDS, EvaluationResult, Spent, VariantResult, file_of
@@ -104,6 +104,7 @@ def conclude(
         data=data,
         judge=judge_info(settings),
         settings=settings.model_dump(mode="json"),
+        metrics=describe_metrics(settings.metrics),
         versions=installed_versions(_PACKAGES),
         date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         variants=variants,
@@ -135,7 +136,7 @@ def _score(
     said = {name: prediction.answer for name, prediction in answers.predictions.items()}
     second = answered.second if variant == "full" else {}
     samples = judge_samples(records, said, second, answered.second_answers)
-    plain, judged = score_answers(records, said, answers.failures, judge, samples)
+    plain, judged = score_answers(records, said, answers.failures, settings.metrics, judge, samples)
     write_records(out / file_of("scores", variant), [*judged, *plain])
     return variant_result(records, answers.predictions, plain, judged, judge, settings)
 

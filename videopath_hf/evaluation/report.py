@@ -293,6 +293,7 @@ def _manifest(result: EvaluationResult) -> list[tuple[str, str]]:
         *([("data: commit", data.commit)] if data.commit else []),
         ("judge", f"{judge.model}, protocol {judge.protocol}" if judge else "none"),
         *([("judge: protocol's hash", judge.protocol_hash)] if judge else []),
+        *((f"metrics: {name}", str(value)) for name, value in result.metrics.items() if value is not None),
         ("settings", json.dumps(result.settings, ensure_ascii=False)),
         ("versions", ", ".join(f"{name} {version}" for name, version in result.versions.items())),
         ("date", result.date),

@@ -107,6 +107,7 @@ class EvaluationResult(BaseModel):
         data (`DataInfo`): which records.
         judge (`JudgeInfo`, *optional*): which judge.
         settings (`dict`): how.
+        metrics (`dict`): what the scores without a judge rest on.
         versions (`dict`): of the packages that matter.
         date (`str`): when it was finished, UTC.
         variants (`dict[str, VariantResult]`): `full` saw the frames, `blind` as many black ones.
@@ -125,6 +126,7 @@ class EvaluationResult(BaseModel):
     data: DataInfo
     judge: JudgeInfo | None
     settings: dict[str, Any]
+    metrics: dict[str, str | None]
     versions: dict[str, str | None]
     date: str
     variants: dict[Variant, VariantResult]

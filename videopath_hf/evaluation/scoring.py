@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from videopath_hf.evaluation.judge import Judge, JudgeSample, JudgeSettings
-from videopath_hf.evaluation.metrics import score_without_judge
+from videopath_hf.evaluation.metrics import MetricSettings, score_without_judge
 from videopath_hf.instructions.questions import Medium, write_questions
 from videopath_hf.records import InstructionRecord, Score
 
@@ -69,6 +69,7 @@ def score_answers(
     records: Sequence[InstructionRecord],
     answers: Mapping[str, str],
     failures: Mapping[str, str],
+    metrics: MetricSettings,
     judge: Judge | None,
     samples: Sequence[JudgeSample],
 ) -> tuple[list[Score], list[Score]]:
@@ -78,6 +79,7 @@ def score_answers(
         records (`Sequence[InstructionRecord]`): what was asked.
         answers (`Mapping[str, str]`): answers by id of their record.
         failures (`Mapping[str, str]`): why others have none.
+        metrics (`MetricSettings`): encoder and synonyms.
         judge (`Judge`, *optional*): none if omitted.
         samples (`Sequence[JudgeSample]`): what the judge is given.
 
@@ -93,7 +95,7 @@ def score_answers(
             return score.model_copy(update={"reason": f"there is no answer: {failures[score.id]}"})
         return score
 
-    plain = score_without_judge(records, {record.id: answers.get(record.id) for record in records})
+    plain = score_without_judge(records, answers, metrics)
     judged = judge.score(samples) if judge else []
     asked_once = {sample.id for sample in samples if sample.second_question is None}
     judged = [

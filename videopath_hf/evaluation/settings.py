@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from videopath_hf.evaluation.judge import JudgeSettings
+from videopath_hf.evaluation.metrics import MetricSettings, describe_metrics
 from videopath_hf.llm.settings import ServerSettings
 from videopath_hf.records import InstructionKind, Split
 from videopath_hf.settings import Settings
@@ -51,6 +52,7 @@ class ScoreSettings(Settings):
         resamples (`int`, defaults to 5000): of the bootstrap behind the 95% intervals.
         seed (`int`, defaults to 0): of the bootstrap, and of the choice of a second wording where the judge looks at
             consistency.
+        metrics (`MetricSettings`): encoder and synonyms of the scores without a judge.
         judge (`JudgeSettings`, *optional*): which judge to ask; none by default.
     """
 
@@ -61,12 +63,14 @@ class ScoreSettings(Settings):
     min_coverage: Annotated[float, Field(ge=0, le=1)] = 1.0
     resamples: Annotated[int, Field(ge=100)] = 5000
     seed: int = 0
+    metrics: MetricSettings = MetricSettings()
     judge: JudgeSettings | None = None
 
     def identity(self) -> dict[str, Any]:
         """What decides the result; the rest is only how it is come by."""
         return {
             "settings": self.model_dump(mode="json", include=set(_RECORDS | _FIGURES)),
+            "metrics": describe_metrics(self.metrics),
             "judge": self.judge.identity() if self.judge else None,
         }
 

@@ -12,7 +12,6 @@ from videopath_hf.data.stores import Found, as_file
 from videopath_hf.errors import UserError
 from videopath_hf.evaluation.identity import Hashes, ModelIdentity
 from videopath_hf.files import content_hash
-from videopath_hf.modeling.image_reading_videopath_llava import read_images
 from videopath_hf.video.frame_index import frame_index
 from videopath_hf.video.sampling import SampledVideo, Strategy, sample_video
 
@@ -124,7 +123,7 @@ def look(ask: Ask, num_frames: int, sampling: Strategy) -> Shown:
                 rates.append(_rate(path))
                 videos.append(video._replace(frames=np.zeros_like(video.frames)) if ask.blind else video)
             else:
-                image = np.asarray(_read_image(path))
+                image = np.array(_read_image(path))
                 images.append(np.zeros_like(image) if ask.blind else image)
     return Shown(videos, rates, images, [kind for kind, _ in ask.media], time.perf_counter() - start)
 
@@ -158,6 +157,9 @@ def out_of_memory(ask: Ask, error: Exception) -> UserError:
 
 
 def _read_image(path: Path) -> Any:
+    # It imports torch, which who asks an address about videos never needs.
+    from videopath_hf.modeling.image_reading_videopath_llava import read_images
+
     try:
         (image,) = read_images([path])
     except ValueError as error:

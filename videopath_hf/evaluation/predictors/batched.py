@@ -7,10 +7,12 @@ from itertools import islice
 from typing import Any
 
 import torch
+from transformers.video_utils import VideoMetadata
 
 from videopath_hf.errors import UserError
 from videopath_hf.evaluation.identity import ModelIdentity
 from videopath_hf.evaluation.predictors.base import Ask, Failed, Said, Shown, look, out_of_memory
+from videopath_hf.modeling.processing_videopath_llava import VideoPathLlavaProcessor
 from videopath_hf.modeling.videos_videopath_llava import VideoPathVideoMetadata
 from videopath_hf.progress import note
 from videopath_hf.video.sampling import Strategy
@@ -138,7 +140,7 @@ class BatchedPredictor:
 
     def _inputs(self, group: Sequence[tuple[Ask, Shown]]) -> Any:
         options: dict[str, Any] = {"padding": True}
-        metadata = [_metadata(shown) for _, shown in group]
+        metadata = [self._metadata(shown) for _, shown in group]
         if self.takes_video and any(metadata):
             options.update(do_sample_frames=False, video_metadata=metadata)
         return self.processor.apply_chat_template(
@@ -162,22 +164,22 @@ class BatchedPredictor:
                 blocks += [{"type": "image", "image": frame} for frame in next(videos).frames]
         return [{"role": "user", "content": [*blocks, {"type": "text", "text": ask.question}]}]
 
+    def _metadata(self, shown: Shown) -> list[VideoMetadata]:
+        own = isinstance(self.processor, VideoPathLlavaProcessor)
+        found: list[VideoMetadata] = []
+        for video, (total, rate) in zip(shown.videos, shown.rates, strict=True):
+            known = {"total_num_frames": total, "fps": rate, "duration": total / rate}
+            known |= {"height": video.frames.shape[1], "width": video.frames.shape[2]}
+            indices = video.indices.tolist()
+            # Other families know no more than a steady rate.
+            found.append(
+                VideoPathVideoMetadata(**known, frames_indices=indices, times=video.times.tolist())
+                if own
+                else VideoMetadata(**known, frames_indices=indices)
+            )
+        return found
+
 
 def takes_video(processor: Any) -> bool:
     """Whether a processor has a place for videos, and not for images alone."""
     return getattr(processor, "video_processor", None) is not None and bool(getattr(processor, "video_token", None))
-
-
-def _metadata(shown: Shown) -> list[VideoPathVideoMetadata]:
-    return [
-        VideoPathVideoMetadata(
-            total_num_frames=total,
-            fps=rate,
-            duration=total / rate,
-            height=video.frames.shape[1],
-            width=video.frames.shape[2],
-            frames_indices=video.indices.tolist(),
-            times=video.times.tolist(),
-        )
-        for video, (total, rate) in zip(shown.videos, shown.rates, strict=True)
-    ]

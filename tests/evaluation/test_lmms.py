@@ -106,7 +106,7 @@ def test_lmms_eval_hears_the_answers_that_our_evaluation_hears(tiny: Path, datas
     said = [row["filtered_resps"] for row in rows]
     theirs = [answer if isinstance(answer, str) else answer[0] for answer in said]
     evaluate_model(tiny, dataset, tmp_path / "ours", EvaluateSettings(max_new_tokens=24))
-    lines = map(json.loads, (tmp_path / "ours" / "predictions_full.jsonl").read_text().splitlines())
+    lines = map(json.loads, (tmp_path / "ours" / "predictions.jsonl").read_text().splitlines())
     ours = {line["id"]: line["answer"] for line in lines}
     records = read_instructions(dataset, ["video"], "test")
     assert len(theirs) == 2

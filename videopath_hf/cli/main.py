@@ -20,6 +20,7 @@ from videopath_hf.cli import (
     plan,
     probe,
     push,
+    score,
     segments,
     train,
 )
@@ -46,6 +47,7 @@ app.command(name="train", epilog=train.EXAMPLE)(train.train)
 app.command(name="merge", epilog=merge.EXAMPLE)(merge.merge)
 app.command(name="evaluate", epilog=evaluate.EXAMPLE)(evaluate.evaluate)
 app.command(name="probe", epilog=probe.EXAMPLE)(probe.probe)
+app.command(name="score", epilog=score.EXAMPLE)(score.score)
 app.command(name="convert", epilog=convert.EXAMPLE)(convert.convert)
 app.command(name="ask", epilog=ask.EXAMPLE)(ask.ask)
 app.command(name="doctor", epilog=doctor.EXAMPLE)(doctor.doctor)

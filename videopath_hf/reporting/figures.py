@@ -106,6 +106,29 @@ def share_curves(panels: Sequence[CurvePanel]) -> str:
     return _svg(len(panels), (2.5 * len(panels) + 2.2, 2.9), draw)
 
 
+def score_histograms(scores: Mapping[str, Sequence[float]], tops: Mapping[str, float], columns: int = 4) -> str:
+    """Draw how the scores of each metric are spread, one panel a metric, on an axis from 0 to its top; a line marks
+    the mean."""
+    rows = -(-len(scores) // columns)
+
+    def draw(axes: Any) -> None:
+        for axis in axes.flat[len(scores) :]:
+            axis.set_visible(False)
+        for axis, (name, values) in zip(axes.flat, scores.items(), strict=False):
+            top = tops[name]
+            edges = [
+                top * (step - 0.5) / 10 for step in range(12)
+            ]  # scores in tenths, or a judge's halves, in the middle
+            axis.hist(values, bins=edges, color=_TRAIN)
+            axis.axvline(sum(values) / len(values), color=_TEST, linewidth=1.4)
+            axis.set(title=f"{name} ({len(values):,})", xlim=(edges[0], edges[-1]), ylim=(0, None))
+            axis.locator_params(axis="y", nbins=4, integer=True)
+        for row in axes:
+            row[0].set_ylabel("records")
+
+    return _svg(columns, (2.8 * columns, 2.3 * rows), draw, rows)
+
+
 def label_bars(labels: Mapping[str, Mapping[str, tuple[int, int]]], most: int = 20) -> str:
     """Draw how many records of train and of test have each label, one panel a kind of label.
 

@@ -1,6 +1,7 @@
 """Models of this package in lmms-eval: asked as `videopath evaluate` asks them."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from lmms_eval.api.instance import Instance
 from lmms_eval.api.model import lmms
@@ -19,8 +20,10 @@ class VideoPath(lmms):
 
     Args:
         pretrained (`str`): folder or Hub id.
-        device (`str`, defaults to `"cpu"`): where it runs.
-        dtype (`str`, defaults to `"float32"`): its precision.
+        num_frames (`int`, defaults to 32): most frames taken of a video; the paper's setting.
+        sampling (`str`, defaults to `"uniform"`): or `"fps"`, one a second up to `num_frames`.
+        device (`str`, defaults to `"auto"`): `"auto"`, `"cpu"`, `"cuda"` or `"cuda:N"`.
+        dtype (`str`, defaults to `"auto"`): `"auto"`, `"float32"`, `"bfloat16"` or `"float16"`.
         batch_size (`int`, defaults to 1): only 1; lmms-eval passes it.
         max_batch_size (`int`, *optional*): ignored, as that of a batch size of 1.
 
@@ -33,15 +36,20 @@ class VideoPath(lmms):
     def __init__(
         self,
         pretrained: str,
-        device: str = "cpu",
-        dtype: str = "float32",
+        num_frames: int = 32,
+        sampling: Literal["uniform", "fps"] = "uniform",
+        device: str = "auto",
+        dtype: str = "auto",
         batch_size: int | str = 1,
         max_batch_size: int | None = None,
     ) -> None:
         super().__init__()
         if str(batch_size) != "1":
             raise UserError(f"batch_size is {batch_size}; model videopath answers one question at a time, give 1")
-        self._answerer = Answerer(*load_model(pretrained, dtype, device), pretrained)
+        loaded, processor = load_model(pretrained, dtype, device)
+        processor.video_processor.num_frames = num_frames
+        processor.video_processor.sampling = sampling
+        self._answerer = Answerer(loaded, processor, pretrained)
 
     def generate_until(self, requests: Sequence[Instance]) -> list[str]:
         """The answers to requests, in their order; questions about the same media share the work of looking at them.

@@ -47,7 +47,10 @@ class Asker:
     def _loaded(self) -> tuple[Any, Any]:
         from videopath_hf.modeling.loading import load_model
 
-        return load_model(self.model, self.settings.dtype, self.settings.device)
+        model, processor = load_model(self.model, self.settings.dtype, self.settings.device)
+        processor.video_processor.num_frames = self.settings.num_frames
+        processor.video_processor.sampling = self.settings.sampling
+        return model, processor
 
     def asked(self, probe: Probe) -> list[InstructionRecord]:
         """The records that a probe is for: a needle needs one of another tissue."""

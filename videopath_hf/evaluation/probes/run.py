@@ -7,12 +7,12 @@ from pathlib import Path
 from videopath_hf import __version__
 from videopath_hf.data.folder import INSTRUCTIONS, read_instructions
 from videopath_hf.errors import TooManyRejectsError, UserError
+from videopath_hf.evaluation.identity import Hashes, checkpoint_key
 from videopath_hf.evaluation.metrics.summary import majority_accuracy
 from videopath_hf.evaluation.metrics.synonyms import load_synonyms
 from videopath_hf.evaluation.probes.asking import Asker
 from videopath_hf.evaluation.probes.settings import Probe, ProbeSettings
 from videopath_hf.evaluation.probes.summary import ProbeAnswer, ProbeResult, notes_on, summarise
-from videopath_hf.evaluation.runner import _model_key
 from videopath_hf.files import content_hash, file_sha256, read_json, write_json
 from videopath_hf.progress import note
 from videopath_hf.records import InstructionRecord
@@ -38,7 +38,7 @@ def probe_model(model: str | Path, data: Path, out: Path, settings: ProbeSetting
     """
     records = read_questions(data, settings)
     key = content_hash(
-        _model_key(model),
+        checkpoint_key(str(model), None, Hashes())[0],
         file_sha256(data / INSTRUCTIONS),
         settings.model_dump(mode="json", exclude={"min_coverage", "synonyms"}),
         load_synonyms(settings.synonyms).identity(),

@@ -39,9 +39,12 @@ class ProbeSettings(Settings):
         split (`str`, defaults to `"test"`): which records.
         limit (`int`, *optional*): at most so many records, chosen by the seed.
         seed (`int`, defaults to 0): of every choice.
+        num_frames (`int`, defaults to 32): most frames of a clip that is shown as it is; the paper's setting.
+        sampling (`str`, defaults to `"uniform"`): `"uniform"`: evenly spaced, the paper's; `"fps"`: one a second up to
+            `num_frames`.
         max_new_tokens (`int`, defaults to 1024): longest answer; the paper's setting.
-        dtype (`str`, defaults to `"float32"`): precision of the model.
-        device (`str`, defaults to `"cpu"`): where it runs.
+        dtype (`str`, defaults to `"auto"`): `"auto"`, `"float32"`, `"bfloat16"` or `"float16"`.
+        device (`str`, defaults to `"auto"`): `"auto"`, `"cpu"`, `"cuda"` or `"cuda:N"`.
         synonyms (`Path`, *optional*): further names of diseases that mean the same.
         min_coverage (`float`, defaults to 1.0): least share of the answers that must be had; below it the command
             fails, after everything was written.
@@ -57,9 +60,11 @@ class ProbeSettings(Settings):
     split: Split = "test"
     limit: Annotated[int, Field(ge=1)] | None = None
     seed: int = 0
+    num_frames: Annotated[int, Field(ge=1)] = 32
+    sampling: Literal["uniform", "fps"] = "uniform"
     max_new_tokens: Annotated[int, Field(ge=1)] = 1024
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    device: str = "cpu"
+    dtype: str = "auto"
+    device: str = "auto"
     synonyms: Path | None = None
     min_coverage: Share = 1.0
 

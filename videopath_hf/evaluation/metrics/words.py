@@ -8,13 +8,14 @@ from typing import NamedTuple
 _POSSESSIVE = re.compile(r"['\u2018\u2019`]s\b")
 _CLAUSE_ENDS = re.compile(r"[.;:!?]+(?=\s|$)|[\n()\[\]]+|\b(?:but|however|although|though|except|yet|whereas|while)\b")
 _DENIES = re.compile(
-    r"(?:\b(?:no(?!\s+special\s+type)|not|without|never|neither|nor|cannot|absent|absence\s+of|lack(?:s|ing)?(?:\s+of)?|negative\s+for|free\s+of|"
-    r"devoid\s+of|rul(?:e|es|ed|ing)\s+out)\b|n['\u2019]t\b)(?:\s+(?:any\s+)?(?:evidence|signs?|features?)\s+(?:of|for)\b)?"
+    r"(?:\b(?:no(?!\s+special\s+type)|not|without|never|neither|nor|cannot|absent|absence\s+of|lack(?:s|ing)?(?:\s+of)?|"
+    r"negative\s+for|free\s+of|devoid\s+of|rul(?:e|es|ed|ing)\s+out)\b|n['\u2019]t\b)"
+    r"(?:\s+(?:any\s+)?(?:evidence|signs?|features?)\s+(?:of|for)\b)?"
 )
 _ONLY = re.compile(r"\s+(?:only|just|merely)\b")
 _DENIED_AFTER = re.compile(
-    r"\b(?:is|are|was|were)\s+(?:absent|lacking|missing|not\s+(?:seen|present|identified|found|evident|noted|observed|detected|"
-    r"appreciated|visible|demonstrated|included))\b|\b(?:has|have|had)\s+been\s+(?:excluded|ruled\s+out)\b"
+    r"\b(?:is|are|was|were)\s+(?:absent|lacking|missing|not\s+(?:seen|present|identified|found|evident|noted|observed|"
+    r"detected|appreciated|visible|demonstrated|included))\b|\b(?:has|have|had)\s+been\s+(?:excluded|ruled\s+out)\b"
 )
 _ASSERTS_ANEW = re.compile(r",|\band\b")
 _VERB = re.compile(r"\b(?:is|are|was|were|has|have|shows?|there|lies?|lined?|contains?)\b")

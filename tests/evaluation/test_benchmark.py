@@ -69,10 +69,14 @@ def test_entries_that_make_no_record_are_counted_and_media_that_are_missing_are_
 ) -> None:
     path, archive = released
     entries = json.loads(path.read_text())
-    path.write_text(json.dumps([*entries, {"video_name": "gone", "question": "What?", "answer": "x"}, {"video_name": "y"}]))
+    path.write_text(
+        json.dumps([*entries, {"video_name": "gone", "question": "What?", "answer": "x"}, {"video_name": "y"}])
+    )
     benchmark = opened(path, tmp_path, archive)
     assert len(benchmark.records) == 3
-    assert [(reject.where, reject.reason) for reject in benchmark.rejects] == [("item 4", "field 'question' is missing")]
+    assert [(reject.where, reject.reason) for reject in benchmark.rejects] == [
+        ("item 4", "field 'question' is missing")
+    ]
     with pytest.raises(UserError, match=r"medium is missing: Test_Videos/gone\.mp4"):
         benchmark.media(benchmark.records[2])
 
@@ -83,7 +87,9 @@ def test_split_kinds_and_limit_choose_and_what_is_there_instead_is_told(dataset:
     assert len(opened(dataset, tmp_path, limit=1).records) == 1
     copy = tmp_path / "train.jsonl"
     copy.write_text("".join(line for line in (dataset / "instructions.jsonl").open() if '"kind":"clip"' in line))
-    with pytest.raises(UserError, match=r"no test records of kind video, but \d test of kind clip, .*set split and kinds"):
+    with pytest.raises(
+        UserError, match=r"no test records of kind video, but \d test of kind clip, .*set split and kinds"
+    ):
         opened(copy, tmp_path, dataset)
     with pytest.raises(ValueError, match="ask no question"):
         ScoreSettings(kinds=("caption",))
@@ -99,7 +105,9 @@ def test_split_kinds_and_limit_choose_and_what_is_there_instead_is_told(dataset:
         (".", "is not a dataset folder: it has no instructions.jsonl"),
     ],
 )
-def test_data_that_are_not_there_are_named(name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_that_are_not_there_are_named(
+    name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=message):
         opened(name, tmp_path)

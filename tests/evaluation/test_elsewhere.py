@@ -119,9 +119,7 @@ def test_what_does_not_match_is_named_counted_and_fails_below_min_coverage(
     assert score_predictions(path, dataset, tmp_path / "out", allowed).coverage == pytest.approx(coverage)
 
 
-def test_a_video_with_several_questions_does_not_name_one(
-    records: list[InstructionRecord], tmp_path: Path
-) -> None:
+def test_a_video_with_several_questions_does_not_name_one(records: list[InstructionRecord], tmp_path: Path) -> None:
     twin = records[0].model_copy(update={"id": "another"})
     path = write(
         tmp_path / "a.jsonl",

@@ -190,7 +190,9 @@ def test_media_that_are_missing_stop_the_run_before_anything_is_asked_unless_so_
     record = read_instructions(data, ["video"], "test")[0]
     (data / record.media[0].path).unlink()
     with serve(behave) as server:
-        with pytest.raises(UserError, match=rf"the media of 6 of 12 records cannot be used: missing: {record.media[0].path}"):
+        with pytest.raises(
+            UserError, match=rf"the media of 6 of 12 records cannot be used: missing: {record.media[0].path}"
+        ):
             evaluate_model(server.url, data, tmp_path / "out", settings(server))
         assert server.requests == []
         assert not (tmp_path / "out").exists()
@@ -210,7 +212,9 @@ def test_a_judge_of_consistency_gets_the_answer_to_the_same_question_in_other_wo
                  if request["model"] == "judge-1"]  # fmt: skip
         pairs = [material for material in about if "candidate_answer" not in material]
         assert len(pairs) == QUESTIONS
-        asked_again = {line.id: line for line in read_records(tmp_path / "out" / "predictions_second.jsonl", Prediction)}
+        asked_again = {
+            line.id: line for line in read_records(tmp_path / "out" / "predictions_second.jsonl", Prediction)
+        }
         for record in read_instructions(questions, ["video"], "test"):
             second = asked_again[record.id]
             assert second.question != record.question

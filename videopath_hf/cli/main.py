@@ -8,6 +8,7 @@ import typer
 from videopath_hf import RESEARCH_NOTICE, __version__
 from videopath_hf.cli import (
     ask,
+    compare,
     convert,
     curate,
     data,
@@ -16,6 +17,7 @@ from videopath_hf.cli import (
     evaluate,
     instruct,
     labels,
+    leaderboard,
     merge,
     plan,
     push,
@@ -46,6 +48,8 @@ app.command(name="train", epilog=train.EXAMPLE)(train.train)
 app.command(name="merge", epilog=merge.EXAMPLE)(merge.merge)
 app.command(name="evaluate", epilog=evaluate.EXAMPLE)(evaluate.evaluate)
 app.command(name="score", epilog=score.EXAMPLE)(score.score)
+app.command(name="compare", epilog=compare.EXAMPLE)(compare.compare)
+app.command(name="leaderboard", epilog=leaderboard.EXAMPLE)(leaderboard.leaderboard)
 app.command(name="convert", epilog=convert.EXAMPLE)(convert.convert)
 app.command(name="ask", epilog=ask.EXAMPLE)(ask.ask)
 app.command(name="doctor", epilog=doctor.EXAMPLE)(doctor.doctor)

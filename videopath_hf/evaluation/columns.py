@@ -22,6 +22,9 @@ PAPER_COLUMNS = {
 
 AVERAGE, NORM_AVERAGE = "judge_avg", "judge_norm_avg"
 PAPER_ASPECTS = ("judge_context", "judge_correctness", "judge_detail")
+TOPS = {True: 5.0, False: 1.0}
+"""The best score of a metric, by whether a judge gave it."""
+
 _JUDGED = "judge_"
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from videopath_hf.data.sources import reason_kind
 from videopath_hf.data.stores import Found, MediaStores, as_file
 from videopath_hf.errors import UserError
-from videopath_hf.evaluation.columns import AVERAGE, NORM_AVERAGE, Column, Group, Table, is_judged, label
+from videopath_hf.evaluation.columns import AVERAGE, NORM_AVERAGE, TOPS, Column, Group, Table, is_judged, label
 from videopath_hf.evaluation.frames import image_strip, video_strip
 from videopath_hf.evaluation.metrics import DIAGNOSIS, ROUGE_L
 from videopath_hf.evaluation.results import RECORDS, EvaluationResult, file_of
@@ -22,7 +22,6 @@ from videopath_hf.records import InstructionRecord, Prediction, Score
 _CASES = 5
 _GROUPS = 40
 _RANKED_BY = (AVERAGE, ROUGE_L)
-_SCALES = {True: 5.0, False: 1.0}
 
 
 def write_report(out: Path, result: EvaluationResult, stores: MediaStores) -> None:
@@ -100,7 +99,7 @@ def _figures(result: EvaluationResult) -> list[dict[str, Any]]:
 def _scale(name: str) -> str:
     if name == NORM_AVERAGE:
         return "0 to 100"
-    return f"0 to {_SCALES[is_judged(name)]:.0f}"
+    return f"0 to {TOPS[is_judged(name)]:.0f}"
 
 
 def _cell(column: Column | None) -> dict[str, Any]:
@@ -120,7 +119,7 @@ def _histograms(table: Table) -> str:
     shown = {name: known for name in table.metrics if len(known := _known(table.of(name)))}
     if not shown:
         return ""
-    tops = {label(name): _SCALES[is_judged(name)] for name in shown}
+    tops = {label(name): TOPS[is_judged(name)] for name in shown}
     return score_histograms({label(name): values for name, values in shown.items()}, tops)
 
 

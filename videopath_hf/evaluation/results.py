@@ -42,11 +42,10 @@ class JudgeInfo(BaseModel):
 
     @property
     def same_as(self) -> dict[str, Any]:
-        """What must be equal for scores to be comparable; one model may stand behind several addresses."""
-        return {name: value for name, value in self.settings.items() if name != "base_url"} | {
-            "model": self.model,
-            "protocol_hash": self.protocol_hash,
-        }
+        """What must be equal for scores to be comparable: one model may stand behind several addresses, and each
+        aspect is asked about by itself."""
+        known = {name: value for name, value in self.settings.items() if name not in ("base_url", "aspects")}
+        return known | {"model": self.model, "protocol_hash": self.protocol_hash}
 
 
 class DataInfo(BaseModel):

@@ -69,3 +69,14 @@ def basis(result: EvaluationResult) -> str:
         f"{result.data.hash}), {judged}, coverage {result.coverage:.1%}, {result.date[:10]}. 95% intervals: source "
         "videos resampled.\n"
     )
+
+
+def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table for a terminal; all columns but the first are numbers."""
+    widths = [max(len(row[place]) for row in (header, *rows)) for place in range(len(header))]
+    lines = []
+    for row in (header, *rows):
+        numbers = [text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("  ".join([row[0].ljust(widths[0]), *numbers]).rstrip())
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(lines) + "\n"

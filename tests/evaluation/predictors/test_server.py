@@ -62,7 +62,11 @@ def test_frames_are_sent_as_jpeg_in_order_before_the_question_and_nothing_else(d
     assert {(line.tokens_in, line.tokens, line.model, line.diagnosis) for line in lines} == {
         (90, 10, "closed-1", "Celiac disease")
     }
-    assert (result.model.kind, result.model.name, result.model.details["address"]) == ("server", "closed-1", server.url)
+    assert (result.model.kind, result.model.name, result.model.details["address"]) == (
+        "server",
+        "closed-1",
+        server.url,
+    )
     assert (result.spent["model"].requests, result.spent["model"].tokens_in) == (2, 180)
 
 
@@ -128,7 +132,9 @@ def test_an_answer_at_its_longest_is_marked_as_cut(dataset: Path, tmp_path: Path
     assert any("2 answers are as long as max_new_tokens allows" in note for note in result.notes)
 
 
-@pytest.mark.parametrize(("status", "message"), [(401, "refuses the key"), (404, "does not know the model 'closed-1'")])
+@pytest.mark.parametrize(
+    ("status", "message"), [(401, "refuses the key"), (404, "does not know the model 'closed-1'")]
+)
 def test_what_every_question_would_meet_stops_the_run(
     status: int, message: str, dataset: Path, tmp_path: Path
 ) -> None:
@@ -170,7 +176,9 @@ def test_no_more_questions_are_under_way_than_allowed_and_a_caller_that_stops_st
     many = [asks[0]._replace(id=str(number), question=f"question {number}") for number in range(20)]
     with serve(lambda request, _: said("x")._replace(delay=0.05)) as server:
         given = settings(server, "server.concurrency=4")
-        predictor = open_predictor(server.url, given, identify(server.url, given, Hashes()), tmp_path / "replies.jsonl")
+        predictor = open_predictor(
+            server.url, given, identify(server.url, given, Hashes()), tmp_path / "replies.jsonl"
+        )
         assert all(isinstance(answer, Said) for _, answer in predictor.answer(many))
         assert 2 <= server.most_at_once <= 4
         server.requests.clear()
@@ -190,7 +198,9 @@ def test_media_that_do_not_decode_are_never_sent(asks: list[Ask], tmp_path: Path
     assert found is not None
     with serve(lambda request, _: said("x")) as server:
         given = settings(server)
-        predictor = open_predictor(server.url, given, identify(server.url, given, Hashes()), tmp_path / "replies.jsonl")
+        predictor = open_predictor(
+            server.url, given, identify(server.url, given, Hashes()), tmp_path / "replies.jsonl"
+        )
         ((_, answer),) = predictor.answer([Ask("broken", "What?", [("video", found)])])
         assert server.requests == []
     assert isinstance(answer, Failed)

@@ -16,6 +16,7 @@ from videopath_hf.cli import (
     doctor,
     evaluate,
     instruct,
+    judge,
     labels,
     leaderboard,
     merge,
@@ -50,6 +51,7 @@ app.command(name="evaluate", epilog=evaluate.EXAMPLE)(evaluate.evaluate)
 app.command(name="score", epilog=score.EXAMPLE)(score.score)
 app.command(name="compare", epilog=compare.EXAMPLE)(compare.compare)
 app.command(name="leaderboard", epilog=leaderboard.EXAMPLE)(leaderboard.leaderboard)
+app.add_typer(judge.app)
 app.command(name="convert", epilog=convert.EXAMPLE)(convert.convert)
 app.command(name="ask", epilog=ask.EXAMPLE)(ask.ask)
 app.command(name="doctor", epilog=doctor.EXAMPLE)(doctor.doctor)

@@ -21,20 +21,16 @@ def check_comparable(a: EvaluationResult, b: EvaluationResult) -> None:
             f"{names}: they saw different media of the same records ({a.data.media_hash} and {b.data.media_hash}); "
             "evaluate both on the same files"
         )
-    judges = [result.judge.same_as if result.judge else None for result in (a, b)]
-    if judges[0] != judges[1]:
-        said = [_judge_words(result) for result in (a, b)]
-        raise UserError(
-            f"{names}: the first was scored by {said[0]} and the second by {said[1]}; score both with one judge and "
-            "protocol: videopath score predictions.jsonl"
-        )
+    if (fault := _other_judge(a, b)) is not None:
+        raise UserError(f"{names}: {fault}; score both with one judge and protocol: videopath score predictions.jsonl")
 
 
 def common_columns(
     a: EvaluationResult, a_table: Table, b: EvaluationResult, b_table: Table
 ) -> tuple[list[str], list[str]]:
-    """Columns that mean the same in both, and why others are left out."""
-    metrics = [metric for metric in a_table.metrics if metric in b_table.metrics]
+    """Columns that apply to any record and mean the same in both, and why others are left out."""
+    asked = [metric for column, metric in enumerate(a_table.metrics) if a_table.applies[:, column].any()]
+    metrics = [metric for metric in asked if metric in b_table.metrics]
     notes = []
     for name, columns in _RESTS_ON.items():
         first, second = a.metrics.get(name), b.metrics.get(name)
@@ -50,6 +46,15 @@ def common_columns(
     return metrics, notes
 
 
-def _judge_words(result: EvaluationResult) -> str:
-    judge = result.judge
-    return f"{judge.model} by protocol {judge.protocol} ({judge.protocol_hash})" if judge else "no judge"
+def _other_judge(a: EvaluationResult, b: EvaluationResult) -> str | None:
+    """In what two judges differ, if they do."""
+    if a.judge is None or b.judge is None:
+        said = [result.judge.model if result.judge else "no judge" for result in (a, b)]
+        return None if a.judge is b.judge else f"the first was scored by {said[0]} and the second by {said[1]}"
+    first, second = a.judge.same_as, b.judge.same_as
+    for name in ("model", "protocol", *first):
+        values = (first.get(name), second.get(name))
+        # Not every server tells which version answers.
+        if values[0] != values[1] and not (name == "version" and None in values):
+            return f"their judges differ in {name}, {values[0]} in the first and {values[1]} in the second"
+    return None

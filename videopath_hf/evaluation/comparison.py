@@ -250,7 +250,7 @@ def _basis(a: EvaluationResult, b: EvaluationResult) -> dict[str, Any]:
         "media": a.data.media_hash if a.data.media_hash == b.data.media_hash else None,
         "records": a.data.records,
         "videos": a.data.videos,
-        "judge": a.judge.same_as if a.judge else None,
+        "judge": a.judge.model_dump(mode="json") if a.judge else None,
         "models": [a.model.model_dump(mode="json"), b.model.model_dump(mode="json")],
         "dates": [a.date, b.date],
     }

@@ -266,7 +266,7 @@ def _spent(result: EvaluationResult) -> list[dict[str, Any]]:
     rows = [
         {
             "name": name,
-            "requests": f"{spent.requests:,}",
+            "replies": f"{spent.replies:,}",
             "tokens_in": f"{spent.tokens_in:,}",
             "tokens_out": f"{spent.tokens_out:,}",
             "cost": "no prices set" if spent.cost is None else f"{spent.cost:.4f}",
@@ -275,7 +275,7 @@ def _spent(result: EvaluationResult) -> list[dict[str, Any]]:
     ]
     if "model" not in result.spent:
         tokens = {name: f"{count:,}" if count else "not counted" for name, count in result.tokens.items()}
-        own = {"name": "model", "requests": str(result.variants["full"].answered), "cost": "-"}
+        own = {"name": "model", "replies": str(result.variants["full"].answered), "cost": "-"}
         rows.insert(0, {**own, "tokens_in": tokens["in"], "tokens_out": tokens["out"]})
     return rows
 
@@ -291,6 +291,7 @@ def _manifest(result: EvaluationResult) -> list[tuple[str, str]]:
         ("data: hash of media", data.media_hash or "not known"),
         *([("data: commit", data.commit)] if data.commit else []),
         ("judge", f"{judge.model}, protocol {judge.protocol}" if judge else "none"),
+        *([("judge: version that answered", judge.version)] if judge and judge.version else []),
         *([("judge: protocol's hash", judge.protocol_hash)] if judge else []),
         *((f"metrics: {name}", str(value)) for name, value in result.metrics.items() if value is not None),
         ("settings", json.dumps(result.settings, ensure_ascii=False)),

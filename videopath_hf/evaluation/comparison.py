@@ -263,7 +263,7 @@ def _notes(a: EvaluationResult, b: EvaluationResult, differences: Sequence[Diffe
             lacking = f"{found.left_out} records lack a score in one of the two and are left out"
             notes.append(f"{label(found.column)}: {lacking}")
     if None in (a.data.media_hash, b.data.media_hash):
-        notes.append("of one of the two it is not known which media the model saw")
+        notes.append("it is not known of both which media the model saw")
     addresses = {result.judge.settings.get("base_url") for result in (a, b) if result.judge}
     if len(addresses) > 1:
         notes.append(f"the judge stood behind different addresses: {', '.join(sorted(map(str, addresses)))}")

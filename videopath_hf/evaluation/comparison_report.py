@@ -59,7 +59,9 @@ def _intervals(result: ComparisonResult) -> dict[str, tuple[float, float, float]
 def _basis(result: ComparisonResult) -> str:
     basis: Mapping[str, Any] = result.basis
     judge = basis["judge"]
-    judged = f"judge {judge['model']}, protocol {judge['protocol']} ({judge['protocol_hash']})" if judge else "no judge"
+    judged = (
+        f"judge {judge['model']}, protocol {judge['protocol']} ({judge['protocol_hash']})" if judge else "no judge"
+    )
     return f"{basis['records']} records of {basis['videos']} source videos ({basis['data']}), {judged}"
 
 

@@ -11,7 +11,7 @@ from videopath_hf import RESEARCH_NOTICE
 from videopath_hf.errors import UserError
 from videopath_hf.evaluation.columns import NORM_AVERAGE, PAPER_COLUMNS, label
 from videopath_hf.evaluation.results import EvaluationResult
-from videopath_hf.evaluation.tables import ABSENT, interval, markdown, number
+from videopath_hf.evaluation.tables import ABSENT, counted, interval, markdown, number
 from videopath_hf.files import content_hash, read_json
 
 _FILE = Path(__file__).with_name("leaderboard.json")
@@ -76,7 +76,7 @@ def board(results: Sequence[EvaluationResult]) -> list[BoardTable]:
             raise UserError(f"the result of {result.model.name} of {result.date} is given twice")
         seen.add(identity)
         groups.setdefault(_group_key(result), []).append(result)
-    return [_published_table(), *(_table(group) for group in groups.values())]
+    return [_published_table(), *(_table(part) for group in groups.values() for part in _by_media(group))]
 
 
 def board_markdown(tables: Sequence[BoardTable]) -> str:
@@ -87,7 +87,18 @@ def board_markdown(tables: Sequence[BoardTable]) -> str:
 
 def _group_key(result: EvaluationResult) -> str:
     judged: Any = result.judge.same_as if result.judge else result.metrics
-    return content_hash(result.data.hash, result.data.media_hash, judged)
+    return content_hash(result.data.hash, judged)
+
+
+def _by_media(group: Sequence[EvaluationResult]) -> list[list[EvaluationResult]]:
+    """Results of one question each that saw different media part; those of unknown media go with a single other."""
+    known = {result.data.media_hash for result in group if result.data.media_hash}
+    if len(known) < 2:
+        return [list(group)]
+    parts: dict[str | None, list[EvaluationResult]] = {}
+    for result in group:
+        parts.setdefault(result.data.media_hash, []).append(result)
+    return list(parts.values())
 
 
 def _published_table() -> BoardTable:
@@ -107,7 +118,8 @@ def _published_table() -> BoardTable:
 def _table(group: Sequence[EvaluationResult]) -> BoardTable:
     """One table; a result that lacks scores is not ranked, since its means are over other records."""
     first = group[0]
-    data = f"{first.data.records} records ({first.data.name}, {first.data.hash})"
+    media = next((result.data.media_hash for result in group if result.data.media_hash), "not known")
+    data = f"{counted(first.data.records, 'record')} ({first.data.name}, {first.data.hash}; media {media})"
     if first.judge:
         title = f"Judged by {first.judge.model}, protocol {first.judge.protocol}"
         by = f"Judge: {first.judge.model}. Protocol: {first.judge.protocol} ({first.judge.protocol_hash})."

@@ -1,6 +1,5 @@
 import asyncio
 import json
-import os
 import re
 import subprocess
 import sys
@@ -228,42 +227,6 @@ def test_it_works_inside_a_running_event_loop() -> None:
         assert values(asyncio.run(caller(Judge(settings(server))))) == [5, 5, 5]
 
 
-METRIC_USER = """
-import asyncio, json, sys
-import evaluate
-from videopath_hf.metrics import judge_metric_path
-
-async def inside_a_loop(metric):
-    return metric.compute(predictions=[None, "Diagnosis: x"], references=["r", "r"], questions=["q", "q"],
-                          base_url=sys.argv[1], model="judge-1", max_retries=0)
-
-metric = evaluate.load(judge_metric_path())
-outside = metric.compute(predictions=["Diagnosis: x", ""], references=["r", "r"], questions=["q", "p"],
-                         base_url=sys.argv[1], model="judge-1", log=sys.argv[2])
-print(json.dumps([outside, asyncio.run(inside_a_loop(metric))]))
-"""
-
-
-@pytest.mark.slow  # importing `evaluate` imports all of transformers' pipelines
-def test_the_metric_loads_in_a_fresh_process_without_a_network(tmp_path: Path) -> None:
-    marks = {"correctness": 1, "detail": 2, "context": 4.5}
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
-    with serve(lambda request, _: mark(marks[aspect_of(request)])) as server:
-        command = [sys.executable, "-c", METRIC_USER, server.url, str(tmp_path / "log.jsonl")]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
-    assert done.returncode == 0, done.stderr
-    outside, inside = json.loads(done.stdout)
-    assert (outside["Context"], outside["Correctness"]) == (4.5, 1)
-    assert outside["Detail"] == 2
-    assert outside["Avg"] == 2.5
-    assert outside["Norm-Avg"] == 50
-    assert (outside["coverage"], outside["judge"]) == (1, "judge-1")
-    assert inside["coverage"] == 0.5
-    assert inside["Norm-Avg"] == 50
-    assert outside["protocol_hash"] == inside["protocol_hash"]
-    assert len(read_records(tmp_path / "log.jsonl", LoggedReply)) == 6
-
-
 PAPER_ROWS = [  # Context, Correctness, Detail, Norm-Avg (arXiv 2505.04192), aspects rounded to 0.01
     (1.88, 1.53, 1.76, 34.49),
     (2.69, 2.69, 2.36, 51.60),
@@ -446,11 +409,11 @@ def test_a_full_disk_stops_the_run_names_the_log_and_keeps_what_was_written(tmp_
     with serve(lambda request, _: mark(1)) as server:
         done = subprocess.run([sys.executable, "-c", FULL, server.url, str(log)], capture_output=True, text=True)
         assert done.stdout.split() == ["OSError", str(log)], done.stderr
-        assert len(server.requests) < 24
-        sent = len(server.requests)
+        sent, kept = len(server.requests), log.read_bytes().count(b"\n")
+        assert kept < sent <= kept + 2 < 24
         samples = [SAMPLE._replace(id=str(number), prediction=f"answer {number}") for number in range(8)]
         assert values(Judge(settings(server), log).score(samples)) == [1] * 24
-        assert len(server.requests) - sent <= 24 - (sent - 1)  # of what was sent only the last was not kept
+        assert len(server.requests) - sent == 24 - kept
 
 
 def test_providers_of_the_hub_are_asked_through_its_router(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

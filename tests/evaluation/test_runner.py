@@ -163,7 +163,7 @@ def test_a_judge_scores_both_variants_and_its_failures_lower_coverage(
         assert (full.avg, full.norm_avg) == (5, 100)
         assert blind.correctness == 2
         assert result.variants["full"].columns["judge_norm_avg"].value == 100
-        assert (result.spent["judge"].requests, result.spent["judge"].tokens_in) == (12, 12 * 90)
+        assert (result.spent["judge"].replies, result.spent["judge"].tokens_in) == (12, 12 * 90)
         assert result.judge is not None
         assert (result.judge.model, result.judge.protocol_hash) == ("judge-1", full.protocol_hash)
         sent = len(server.requests)

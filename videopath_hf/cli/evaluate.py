@@ -31,6 +31,9 @@ def evaluate(
     ],
     data: DataOption,
     out: OutOption,
+    name: Annotated[
+        str | None, typer.Option("--name", help="What results call the model; as given if omitted.")
+    ] = None,
     media: PlacesOption = None,
     config: ConfigOption = None,
     overrides: OverrideOption = None,
@@ -57,5 +60,5 @@ def evaluate(
 
         emit(forecast_evaluation(model, data, out, settings, media or ()), as_json)
         return
-    result = evaluate_model(model, data, out, settings, media or ())
+    result = evaluate_model(model, data, out, settings, media or (), name)
     emit(result.model_dump(mode="json") if as_json else result.summary(), as_json)

@@ -8,6 +8,7 @@ import typer
 from videopath_hf import RESEARCH_NOTICE, __version__
 from videopath_hf.cli import (
     ask,
+    compare,
     convert,
     curate,
     data,
@@ -15,7 +16,9 @@ from videopath_hf.cli import (
     doctor,
     evaluate,
     instruct,
+    judge,
     labels,
+    leaderboard,
     merge,
     plan,
     probe,
@@ -48,6 +51,9 @@ app.command(name="merge", epilog=merge.EXAMPLE)(merge.merge)
 app.command(name="evaluate", epilog=evaluate.EXAMPLE)(evaluate.evaluate)
 app.command(name="probe", epilog=probe.EXAMPLE)(probe.probe)
 app.command(name="score", epilog=score.EXAMPLE)(score.score)
+app.command(name="compare", epilog=compare.EXAMPLE)(compare.compare)
+app.command(name="leaderboard", epilog=leaderboard.EXAMPLE)(leaderboard.leaderboard)
+app.add_typer(judge.app)
 app.command(name="convert", epilog=convert.EXAMPLE)(convert.convert)
 app.command(name="ask", epilog=ask.EXAMPLE)(ask.ask)
 app.command(name="doctor", epilog=doctor.EXAMPLE)(doctor.doctor)

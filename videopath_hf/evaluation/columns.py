@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
+from videopath_hf.evaluation.metrics import DIAGNOSIS, DIAGNOSIS_SYNONYM, ROUGE_L
+from videopath_hf.evaluation.metrics.findings import FINDING_RECALL
 from videopath_hf.evaluation.statistics import Values, bootstrap, means
 from videopath_hf.instructions.answers import normalise_diagnosis
 from videopath_hf.records import InstructionRecord, Score
@@ -22,7 +24,11 @@ PAPER_COLUMNS = {
 
 AVERAGE, NORM_AVERAGE = "judge_avg", "judge_norm_avg"
 PAPER_ASPECTS = ("judge_context", "judge_correctness", "judge_detail")
+TOPS = {True: 5.0, False: 1.0}
+"""The best score of a metric, by whether a judge gave it."""
+
 _JUDGED = "judge_"
+_FIRST = (DIAGNOSIS, DIAGNOSIS_SYNONYM, FINDING_RECALL, ROUGE_L)
 
 
 class Column(BaseModel):
@@ -69,7 +75,7 @@ class Table:
 
     def __init__(self, records: Sequence[InstructionRecord], scores: Sequence[Score]) -> None:
         self.records = list(records)
-        self.metrics = sorted({score.metric for score in scores}, key=_place)
+        self.metrics = sorted({score.metric for score in scores}, key=column_order)
         rows = {record.id: row for row, record in enumerate(self.records)}
         places = {metric: column for column, metric in enumerate(self.metrics)}
         self.values: Values = np.full((len(rows), len(places)), np.nan)
@@ -116,7 +122,7 @@ class Table:
                 value=None if np.isnan(value) else float(value), low=interval.low, high=interval.high, n=wanted,
                 scored=known,
             )  # fmt: skip
-        return {name: columns[name] for name in sorted(columns, key=_place)}
+        return {name: columns[name] for name in sorted(columns, key=column_order)}
 
     def _with_averages(self, replicates: Values) -> Values:
         """Means [rows, metrics] with two more columns: the average of the aspects' means, and 20 times it."""
@@ -174,9 +180,12 @@ def is_judged(metric: str) -> bool:
     return metric.startswith(_JUDGED)
 
 
-def _place(metric: str) -> tuple[int, int, str]:
-    """The paper's columns first and in its order, then a judge's others, then what needs none, by name."""
+def column_order(metric: str) -> tuple[int, int, str]:
+    """The paper's columns first and in its order, then a judge's others, then what needs none: diagnoses, findings,
+    words."""
     paper = list(PAPER_COLUMNS.values())
     if metric in paper:
         return 0, paper.index(metric), metric
-    return (1 if is_judged(metric) else 2), 0, metric
+    if is_judged(metric):
+        return 1, 0, metric
+    return 2, _FIRST.index(metric) if metric in _FIRST else len(_FIRST), metric

@@ -24,7 +24,6 @@ from videopath_hf.evaluation.summary import (
     judge_info,
     notes_on,
     seconds_of,
-    spent_on,
     tokens_of,
     variant_result,
 )
@@ -96,13 +95,16 @@ def conclude(
     data = data_info(benchmark, settings, media_hash)
     predictions = [line for answers in answered.variants.values() for line in answers.predictions.values()]
     spent = dict(answered.spent)
-    if settings.judge:
-        spent["judge"] = spent_on(settings.judge, out / JUDGE_LOG)
+    asked = judge_info(settings)
+    if judge and asked:
+        spent["judge"] = Spent(**judge.usage._asdict())
+        said = (variant.judge.judge_version for variant in variants.values() if variant.judge)
+        asked = asked.model_copy(update={"version": next(filter(None, said), None)})
     every = {failure.id: failure.reason for failure in failures}
     result = EvaluationResult(
         model=identity,
         data=data,
-        judge=judge_info(settings),
+        judge=asked,
         settings=settings.model_dump(mode="json"),
         metrics=describe_metrics(settings.metrics),
         versions=installed_versions(_PACKAGES),

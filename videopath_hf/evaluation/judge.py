@@ -1,7 +1,7 @@
 """A language model as judge: a server, a provider of the Hub or a local model; nothing paid twice, null on failure."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from videopath_hf.llm.client import NoReplyError
 from videopath_hf.llm.dry import DryChat, Estimate
 from videopath_hf.llm.pool import run_all, run_coroutine
 from videopath_hf.llm.structured import Chat
-from videopath_hf.progress import track
+from videopath_hf.progress import counter
 from videopath_hf.records import Score
 
 __all__ = ["Judge", "JudgeSample", "JudgeSettings", "JudgeSummary"]
@@ -78,13 +78,14 @@ class Judge:
                 model, cannot be reached at all, fails again and again, or the budget is used up. What was answered
                 until then is in the log.
         """
-        return run_coroutine(lambda: self.score_async(samples))
+        with counter(f"judging ({self.settings.label})", len(samples) * len(self.settings.aspects)) as done:
+            return run_coroutine(lambda: self.score_async(samples, done))
 
-    async def score_async(self, samples: Sequence[JudgeSample]) -> list[Score]:
-        """As `score`, for callers that await."""
+    async def score_async(self, samples: Sequence[JudgeSample], done: Callable[[], None] | None = None) -> list[Score]:
+        """As `score`, for callers that await; `done` is called after each score."""
         with _held(self.log):
             async with LoggedChat(self.settings, self.log, self._known, self._client) as chat:
-                scores = await self._judge_all(chat, samples, self._used)
+                scores = await self._judge_all(chat, samples, self._used, done)
         return list(_of_one_version(scores))
 
     def estimate(self, samples: Sequence[JudgeSample]) -> Estimate:
@@ -108,7 +109,11 @@ class Judge:
         return LocalModel(self.settings)
 
     async def _judge_all(
-        self, chat: Chat, samples: Sequence[JudgeSample], used: dict[str, LoggedReply]
+        self,
+        chat: Chat,
+        samples: Sequence[JudgeSample],
+        used: dict[str, LoggedReply],
+        done: Callable[[], None] | None = None,
     ) -> list[Score]:
         if twice := [name for name, count in Counter(sample.id for sample in samples).items() if count > 1]:
             raise UserError(f"two answers to be judged have the id {twice[0]!r}; ids must differ")
@@ -117,9 +122,10 @@ class Judge:
 
         async def judge(index: int) -> None:
             scores[index] = await self._judge(chat, *wanted[index], used)
+            if done is not None:
+                done()
 
-        title = f"judging ({self.settings.label})"
-        stopped = await run_all(track(range(len(wanted)), title, len(wanted)), judge, self.settings.concurrency)
+        stopped = await run_all(range(len(wanted)), judge, self.settings.begun)
         if stopped is not None:
             raise stopped
         return [scores[index] for index in range(len(wanted))]

@@ -11,9 +11,19 @@ import numpy as np
 from videopath_hf.data.sources import reason_kind
 from videopath_hf.data.stores import Found, MediaStores, as_file
 from videopath_hf.errors import UserError
-from videopath_hf.evaluation.columns import AVERAGE, NORM_AVERAGE, Column, Group, Table, is_judged, label
+from videopath_hf.evaluation.columns import (
+    AVERAGE,
+    NORM_AVERAGE,
+    TOPS,
+    Column,
+    Group,
+    Table,
+    column_order,
+    is_judged,
+    label,
+)
 from videopath_hf.evaluation.frames import image_strip, video_strip
-from videopath_hf.evaluation.metrics import DIAGNOSIS, ROUGE_L
+from videopath_hf.evaluation.metrics import BLEU, DIAGNOSIS, ROUGE_L
 from videopath_hf.evaluation.results import RECORDS, EvaluationResult, file_of
 from videopath_hf.evaluation.tables import basis, interval, number, result_markdown
 from videopath_hf.files import read_records, write_text
@@ -21,8 +31,8 @@ from videopath_hf.records import InstructionRecord, Prediction, Score
 
 _CASES = 5
 _GROUPS = 40
+_NOT_BY_GROUP = (NORM_AVERAGE, BLEU, "encoder_precision", "encoder_recall")
 _RANKED_BY = (AVERAGE, ROUGE_L)
-_SCALES = {True: 5.0, False: 1.0}
 
 
 def write_report(out: Path, result: EvaluationResult, stores: MediaStores) -> None:
@@ -100,7 +110,7 @@ def _figures(result: EvaluationResult) -> list[dict[str, Any]]:
 def _scale(name: str) -> str:
     if name == NORM_AVERAGE:
         return "0 to 100"
-    return f"0 to {_SCALES[is_judged(name)]:.0f}"
+    return f"0 to {TOPS[is_judged(name)]:.0f}"
 
 
 def _cell(column: Column | None) -> dict[str, Any]:
@@ -120,7 +130,7 @@ def _histograms(table: Table) -> str:
     shown = {name: known for name in table.metrics if len(known := _known(table.of(name)))}
     if not shown:
         return ""
-    tops = {label(name): _SCALES[is_judged(name)] for name in shown}
+    tops = {label(name): TOPS[is_judged(name)] for name in shown}
     return score_histograms({label(name): values for name, values in shown.items()}, tops)
 
 
@@ -130,7 +140,7 @@ def _known(values: Any) -> list[float]:
 
 def _groups(result: EvaluationResult) -> list[dict[str, Any]]:
     full = result.variants["full"]
-    header = [name for name in full.columns if name != NORM_AVERAGE]
+    header = [name for name in full.columns if name not in _NOT_BY_GROUP]
     parts = (("By organ", "organ", full.organs), ("By diagnosis", "diagnosis", full.diagnoses))
     return [
         {
@@ -156,11 +166,12 @@ def _cases(
     scores: Sequence[Score],
     stores: MediaStores,
 ) -> list[dict[str, Any]]:
-    """The worst and the best records by a column, none of them twice."""
+    """The worst and the best records by a column, none of them twice and one a clip."""
     values = table.of(ranked)
     order = [int(row) for row in np.argsort(values, kind="stable") if not np.isnan(values[row])]
-    worst = order[: min(_CASES, (len(order) + 1) // 2)]
-    best = [row for row in order[::-1][:_CASES] if row not in worst]
+    worst = _one_a_clip(table, order)
+    worst = worst[: min(_CASES, (len(worst) + 1) // 2)]
+    best = [row for row in _one_a_clip(table, order[::-1]) if row not in worst][:_CASES]
     by_record: dict[str, list[Score]] = {}
     for score in scores:
         by_record.setdefault(score.id, []).append(score)
@@ -171,6 +182,13 @@ def _cases(
     ]
 
 
+def _one_a_clip(table: Table, order: Sequence[int]) -> list[int]:
+    first: dict[tuple[str, ...], int] = {}
+    for row in order:
+        first.setdefault(tuple(medium.path for medium in table.records[row].media) or (table.records[row].id,), row)
+    return list(first.values())
+
+
 def _case(
     record: InstructionRecord,
     predictions: Mapping[str, Prediction],
@@ -179,6 +197,9 @@ def _case(
 ) -> dict[str, Any]:
     said = predictions.get(record.id)
     strips, faults = strips_of(record, said, stores)
+    own = sorted(
+        (score for score in scores.get(record.id, ()) if score.applies), key=lambda score: column_order(score.metric)
+    )
     return {
         "id": record.id,
         "about": ", ".join(text for text in (record.organ, record.diagnosis) if text),
@@ -187,11 +208,12 @@ def _case(
         "reference": record.answer,
         "strips": strips,
         "faults": faults,
-        "scores": [
-            {"name": label(score.metric), "value": number(score.value, 2), "reason": score.reason or ""}
-            for score in scores.get(record.id, ())
-            if score.applies
+        "explained": [
+            {"name": label(score.metric), "value": number(score.value, 2), "reason": score.reason}
+            for score in own
+            if score.reason
         ],
+        "plain": ", ".join(f"{label(score.metric)} {number(score.value, 2)}" for score in own if not score.reason),
     }
 
 
@@ -267,7 +289,7 @@ def _spent(result: EvaluationResult) -> list[dict[str, Any]]:
     rows = [
         {
             "name": name,
-            "requests": f"{spent.requests:,}",
+            "replies": f"{spent.replies:,}",
             "tokens_in": f"{spent.tokens_in:,}",
             "tokens_out": f"{spent.tokens_out:,}",
             "cost": "no prices set" if spent.cost is None else f"{spent.cost:.4f}",
@@ -276,7 +298,7 @@ def _spent(result: EvaluationResult) -> list[dict[str, Any]]:
     ]
     if "model" not in result.spent:
         tokens = {name: f"{count:,}" if count else "not counted" for name, count in result.tokens.items()}
-        own = {"name": "model", "requests": str(result.variants["full"].answered), "cost": "-"}
+        own = {"name": "model", "replies": str(result.variants["full"].answered), "cost": "-"}
         rows.insert(0, {**own, "tokens_in": tokens["in"], "tokens_out": tokens["out"]})
     return rows
 
@@ -292,6 +314,7 @@ def _manifest(result: EvaluationResult) -> list[tuple[str, str]]:
         ("data: hash of media", data.media_hash or "not known"),
         *([("data: commit", data.commit)] if data.commit else []),
         ("judge", f"{judge.model}, protocol {judge.protocol}" if judge else "none"),
+        *([("judge: version that answered", judge.version)] if judge and judge.version else []),
         *([("judge: protocol's hash", judge.protocol_hash)] if judge else []),
         *((f"metrics: {name}", str(value)) for name, value in result.metrics.items() if value is not None),
         ("settings", json.dumps(result.settings, ensure_ascii=False)),

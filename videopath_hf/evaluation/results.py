@@ -20,7 +20,7 @@ RECORDS = "records.jsonl"
 class Spent(BaseModel):
     """What the replies behind a result took, each counted once; `cost` is None where no prices are set."""
 
-    requests: int
+    replies: int
     tokens_in: int
     tokens_out: int
     cost: float | None
@@ -31,22 +31,23 @@ class JudgeInfo(BaseModel):
 
     Args:
         model (`str`): the judge.
+        version (`str`, *optional*): the model that answered, as its server names it, where it does.
         protocol (`str`), protocol_hash (`str`): what it was asked.
         settings (`dict`): all that decides its replies.
     """
 
     model: str
+    version: str | None = None
     protocol: str
     protocol_hash: str
     settings: dict[str, Any]
 
     @property
     def same_as(self) -> dict[str, Any]:
-        """What must be equal for scores to be comparable; one model may stand behind several addresses."""
-        return {name: value for name, value in self.settings.items() if name != "base_url"} | {
-            "model": self.model,
-            "protocol_hash": self.protocol_hash,
-        }
+        """What must be equal for scores to be comparable: one model may stand behind several addresses, and each
+        aspect is asked about by itself."""
+        known = {name: value for name, value in self.settings.items() if name not in ("base_url", "aspects")}
+        return known | {"model": self.model, "version": self.version, "protocol": self.protocol_hash}
 
 
 class DataInfo(BaseModel):

@@ -33,6 +33,7 @@ def evaluate_model(
     out: str | Path,
     settings: EvaluateSettings,
     media: Sequence[Path] = (),
+    name: str | None = None,
 ) -> EvaluationResult:
     """Ask a model about held-out records and score its answers.
 
@@ -47,6 +48,7 @@ def evaluate_model(
         out (`str` or `Path`): folder of the results.
         settings (`EvaluateSettings`): how.
         media (`Sequence[Path]`): folders and zip files with the media; by default where the records are.
+        name (`str`, *optional*): what the model is called; as given if omitted.
 
     Raises:
         UserError: no such model or data, no record of the split and kinds, media that are missing, or a server that
@@ -57,6 +59,7 @@ def evaluate_model(
     out = Path(out)
     hashes = Hashes(kept_hashes(out))
     identity = identify(str(model), settings, hashes)
+    identity = identity.model_copy(update={"name": name or identity.name})
     key = content_hash(identity, source.key, settings.identity(), judge_info(settings), __version__)
 
     def answer(benchmark: Benchmark) -> Answered:

@@ -14,7 +14,7 @@ from videopath_hf.evaluation.metrics import DIAGNOSIS
 from videopath_hf.evaluation.results import DataInfo, JudgeInfo, Spent, VariantResult
 from videopath_hf.evaluation.settings import ScoreSettings, Variant
 from videopath_hf.files import content_hash
-from videopath_hf.llm.chat import LoggedReply
+from videopath_hf.llm.chat import LoggedReply, usage_of
 from videopath_hf.llm.log import read_log
 from videopath_hf.llm.settings import ServerSettings
 from videopath_hf.records import InstructionRecord, Prediction, Score
@@ -98,11 +98,7 @@ def failure_reasons(failures: Mapping[str, str]) -> dict[str, int]:
 
 def spent_on(settings: ServerSettings, log: Path) -> Spent:
     """What the replies in a log took."""
-    replies = read_log(log, LoggedReply)
-    tokens_in = sum(reply.tokens_in or 0 for reply in replies)
-    tokens_out = sum(reply.tokens_out or 0 for reply in replies)
-    cost = settings.price(tokens_in, tokens_out)
-    return Spent(requests=len(replies), tokens_in=tokens_in, tokens_out=tokens_out, cost=cost)
+    return Spent(**usage_of(read_log(log, LoggedReply), settings)._asdict())
 
 
 def seconds_of(predictions: Sequence[Prediction]) -> dict[str, float]:

@@ -13,6 +13,11 @@ def number(value: float | None, places: int = 2) -> str:
     return ABSENT if value is None else f"{value:.{places}f}"
 
 
+def counted(count: int, thing: str) -> str:
+    """A count and what is counted, in the right number."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def interval(column: Column, places: int = 2) -> str:
     """A 95% interval, or `-`."""
     if column.low is None or column.high is None:
@@ -64,8 +69,20 @@ def basis(result: EvaluationResult) -> str:
     """One sentence on what a result's figures rest on."""
     judge = result.judge
     judged = f"judge {judge.model}, protocol {judge.protocol} ({judge.protocol_hash})" if judge else "no judge"
+    asked = f"{counted(result.data.records, 'record')} of {counted(result.data.videos, 'source video')}"
     return (
-        f"{result.data.records} records of {result.data.videos} source videos ({result.data.name}, "
+        f"{asked} ({result.data.name}, "
         f"{result.data.hash}), {judged}, coverage {result.coverage:.1%}, {result.date[:10]}. 95% intervals: source "
         "videos resampled.\n"
     )
+
+
+def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table for a terminal; all columns but the first are numbers."""
+    widths = [max(len(row[place]) for row in (header, *rows)) for place in range(len(header))]
+    lines = []
+    for row in (header, *rows):
+        numbers = [text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("  ".join([row[0].ljust(widths[0]), *numbers]).rstrip())
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(lines) + "\n"

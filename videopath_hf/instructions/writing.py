@@ -151,7 +151,7 @@ class _ServerWriter:
                     outcomes[clip.clip_id] = await self.outcome(chat, clip)
 
                 clips = track(self.clips, f"writing ({self.settings.writer})", total=len(self.clips))
-                return await run_all(clips, work, server.concurrency), chat
+                return await run_all(clips, work, server.begun), chat
 
         stopped, chat = run_coroutine(ask)
         done = [(clip, outcomes[clip.clip_id]) for clip in self.clips if clip.clip_id in outcomes]

@@ -57,6 +57,7 @@ class ChatClient:
         self.settings = settings
         self.budget = budget or Budget(settings)
         self._url = f"{settings.base_url.rstrip('/')}/chat/completions"
+        self._places = asyncio.Semaphore(settings.begun)
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._session: aiohttp.ClientSession | None = None
         self._reached = False
@@ -73,7 +74,7 @@ class ChatClient:
                 budget is used up, or `max_failures` requests in a row got no reply.
         """
         body = json.dumps(request).encode()
-        async with self._slots:
+        async with self._places:
             try:
                 reply = await self._try(request, body)
             except UserError as error:
@@ -85,10 +86,11 @@ class ChatClient:
     async def _try(self, request: dict[str, Any], body: bytes) -> ChatReply:
         attempt = 0
         while True:
-            if self._stopped is not None:
-                raise self._stopped
             try:
-                return await self._send(request, body)
+                async with self._slots:  # not held while waiting to try again
+                    if self._stopped is not None:
+                        raise self._stopped
+                    return await self._send(request, body)
             except _TryAgainError as error:
                 if attempt >= self.settings.max_retries or (error.asked or 0.0) > self.settings.max_wait:
                     raise self._failed(error, attempt) from None

@@ -102,6 +102,11 @@ class ServerSettings(Settings):
         """What decides a reply; the rest is only how it is fetched."""
         return self.model_dump(mode="json", exclude=set(HOW_IT_IS_FETCHED)) | {"base_url": self.address()}
 
+    @property
+    def begun(self) -> int:
+        """Requests that may be begun at once: one that waits to be tried again leaves its place to another."""
+        return 2 * self.concurrency
+
     def address(self) -> str:
         """Where requests go, the same however it is written."""
         return self.base_url.rstrip("/")

@@ -129,6 +129,23 @@ def score_histograms(scores: Mapping[str, Sequence[float]], tops: Mapping[str, f
     return _svg(columns, (2.8 * columns, 2.3 * rows), draw, rows)
 
 
+def difference_intervals(differences: Mapping[str, tuple[float, float, float]]) -> str:
+    """Draw differences (value, lower and upper end of its interval) as points with bars, one row each, around 0."""
+
+    def draw(axes: Any) -> None:
+        axis = axes[0][0]
+        places = range(len(differences))
+        for place, (value, low, high) in zip(places, differences.values(), strict=True):
+            axis.plot([low, high], [place, place], color=_TEST, linewidth=1.6)
+            axis.plot([value], [place], "o", color=_TRAIN, markersize=5)
+        axis.axvline(0, color="#8a94a3", linewidth=1)
+        axis.set_yticks(list(places), list(differences))
+        axis.set_ylim(len(differences) - 0.5, -0.5)
+        axis.set_xlabel("B - A, of the column's scale")
+
+    return _svg(1, (7.6, 0.9 + 0.3 * len(differences)), draw)
+
+
 def label_bars(labels: Mapping[str, Mapping[str, tuple[int, int]]], most: int = 20) -> str:
     """Draw how many records of train and of test have each label, one panel a kind of label.
 

@@ -67,7 +67,7 @@ def test_frames_are_sent_as_jpeg_in_order_before_the_question_and_nothing_else(d
         "closed-1",
         server.url,
     )
-    assert (result.spent["model"].requests, result.spent["model"].tokens_in) == (2, 180)
+    assert (result.spent["model"].replies, result.spent["model"].tokens_in) == (2, 180)
 
 
 def test_blind_questions_show_black_frames(dataset: Path, tmp_path: Path) -> None:

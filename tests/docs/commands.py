@@ -95,7 +95,9 @@ def parse(words: Sequence[str]) -> Any:
 def _settings(verb: str) -> type[Settings]:
     from videopath_hf.curation.settings import CurateSettings
     from videopath_hf.data.publish_settings import PublishSettings
-    from videopath_hf.evaluation.runner import EvaluateSettings
+    from videopath_hf.evaluation.judging.check import JudgeCheckSettings
+    from videopath_hf.evaluation.probes.settings import ProbeSettings
+    from videopath_hf.evaluation.settings import EvaluateSettings, ScoreSettings
     from videopath_hf.instructions.settings import InstructSettings
 
     return {
@@ -103,6 +105,9 @@ def _settings(verb: str) -> type[Settings]:
         "instruct": InstructSettings,
         "push dataset": PublishSettings,
         "evaluate": EvaluateSettings,
+        "score": ScoreSettings,
+        "judge check": JudgeCheckSettings,
+        "probe": ProbeSettings,
     }[verb]
 
 

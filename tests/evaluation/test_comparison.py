@@ -1,6 +1,7 @@
 """Two evaluations compared, and results on a leaderboard: only what may be compared is."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,21 @@ def test_the_page_shows_both_answers_and_nothing_that_a_model_said_is_markup(
     code, out, err = run("compare", weak, tmp_path, "--json")
     assert (code, out) == (2, "")
     assert "holds no results.json; give a folder that videopath evaluate" in err
+
+
+def test_a_notebook_shows_figures_and_what_they_rest_on_and_no_markup_of_a_models(weak: Path, strong: Path) -> None:
+    result = read_results(weak)[0]
+    page = result._repr_html_()
+    assert "judge judge-1, protocol videopath" in page and "never advice for care" in page
+    shown = dict(re.findall(r"<td[^>]*>([^<]+)</td><td[^>]*>([^<]+)</td>", page))
+    assert shown["Avg"] == f"{result.variants['full'].columns['judge_avg'].value:.3f}"
+    hostile = result.model_copy(update={"model": result.model.model_copy(update={"name": "<script>"})})
+    assert "<script>" not in hostile._repr_html_() and "&lt;script&gt;" in hostile._repr_html_()
+    compared = compare(read_side(weak), read_side(strong), 500, 0)
+    page = compared._repr_html_()
+    assert "A: weak, B: strong" in page and "permutation test" in page
+    norm = next(found for found in compared.differences if found.column == "judge_norm_avg")
+    assert f"{norm.difference:+.3f}" in page
 
 
 def test_norm_avg_reproduces_the_papers_fifteen_rows_from_their_aspects() -> None:

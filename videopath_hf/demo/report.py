@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from videopath_hf.evaluation.frames import video_strip
 from videopath_hf.evaluation.metrics import DIAGNOSIS, ROUGE_L
 from videopath_hf.evaluation.results import EvaluationResult, file_of, read_results
 from videopath_hf.evaluation.settings import Variant
 from videopath_hf.evaluation.tables import number
 from videopath_hf.files import read_json, read_records, resolve_inside, write_text
 from videopath_hf.records import ClipRecord, InstructionRecord, Prediction, Reject, Score
+from videopath_hf.reporting.frames import video_strip
 
 _KINDS = {
     "caption": "stage 0: image and caption",

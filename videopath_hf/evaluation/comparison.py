@@ -100,6 +100,11 @@ class ComparisonResult(BaseModel):
     coverage: float
     notes: list[str]
 
+    def _repr_html_(self) -> str:
+        from videopath_hf.evaluation.cards import comparison_card
+
+        return comparison_card(self)
+
 
 class Side(NamedTuple):
     """One of two evaluations, read.

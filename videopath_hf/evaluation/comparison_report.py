@@ -11,14 +11,19 @@ from videopath_hf.evaluation.report import strips_of
 from videopath_hf.evaluation.tables import aligned, number
 from videopath_hf.files import write_json, write_text
 
-_HEADER = ["column", "A", "B", "B - A", "95% interval", "p", "effect", "better", "equal", "worse", "records"]
+COMPARISON_HEADER = ["column", "A", "B", "B - A", "95% interval", "p", "effect", "better", "equal", "worse", "records"]
 
 
 def comparison_text(result: ComparisonResult) -> str:
     """A table for a terminal."""
-    rows = [[label(found.column), *_cells(found)] for found in result.differences]
     notes = "".join(f"{note}\n" for note in result.notes)
-    return f"A: {result.a}\nB: {result.b}\n\n{aligned(_HEADER, rows)}\n{result.method}\n{notes}"
+    table = aligned(COMPARISON_HEADER, comparison_rows(result))
+    return f"A: {result.a}\nB: {result.b}\n\n{table}\n{result.method}\n{notes}"
+
+
+def comparison_rows(result: ComparisonResult) -> list[list[str]]:
+    """All columns, under `COMPARISON_HEADER`."""
+    return [[label(found.column), *_cells(found)] for found in result.differences]
 
 
 def write_comparison(result: ComparisonResult, a: Side, b: Side, out: Path) -> Path:

@@ -22,12 +22,12 @@ from videopath_hf.evaluation.columns import (
     is_judged,
     label,
 )
-from videopath_hf.evaluation.frames import image_strip, video_strip
 from videopath_hf.evaluation.metrics import BLEU, DIAGNOSIS, ROUGE_L
 from videopath_hf.evaluation.results import RECORDS, EvaluationResult, file_of
 from videopath_hf.evaluation.tables import basis, interval, number, result_markdown
 from videopath_hf.files import read_records, write_text
 from videopath_hf.records import InstructionRecord, Prediction, Score
+from videopath_hf.reporting.frames import image_strip, video_strip
 
 _CASES = 5
 _GROUPS = 40

@@ -152,6 +152,11 @@ class EvaluationResult(BaseModel):
         costs = {name: spent.cost for name, spent in self.spent.items() if spent.cost is not None}
         return {**shown, **{f"cost of the {name}": f"{cost:.4f}" for name, cost in costs.items()}}
 
+    def _repr_html_(self) -> str:
+        from videopath_hf.evaluation.cards import result_card
+
+        return result_card(self)
+
 
 def read_results(place: str | Path) -> tuple[EvaluationResult, Path]:
     """A result and its folder.

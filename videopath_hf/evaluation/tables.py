@@ -6,6 +6,7 @@ from videopath_hf.evaluation.columns import PAPER_COLUMNS, Column, label
 from videopath_hf.evaluation.results import EvaluationResult
 
 ABSENT = "-"
+RESULT_HEADER = ("Column", "mean", "95% interval", "scored")
 
 
 def number(value: float | None, places: int = 2) -> str:
@@ -51,7 +52,13 @@ def result_markdown(result: EvaluationResult) -> str:
     """`row.md`: the row for a table like the paper's, what it rests on, and all columns with their intervals."""
     full = result.variants["full"]
     parts = [markdown(["Model", *PAPER_COLUMNS], [paper_row(result.model.name, full.columns)]), basis(result)]
-    rows = [
+    parts.append(markdown(RESULT_HEADER, result_rows(result)))
+    return "\n".join(parts)
+
+
+def result_rows(result: EvaluationResult) -> list[list[str]]:
+    """All columns of all variants with their intervals, under `RESULT_HEADER`."""
+    return [
         [
             label(name) if variant == "full" else f"{label(name)} ({variant})",
             number(column.value, 3),
@@ -61,8 +68,6 @@ def result_markdown(result: EvaluationResult) -> str:
         for variant, found in result.variants.items()
         for name, column in found.columns.items()
     ]
-    parts.append(markdown(["Column", "mean", "95% interval", "scored"], rows))
-    return "\n".join(parts)
 
 
 def basis(result: EvaluationResult) -> str:

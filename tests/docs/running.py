@@ -1,0 +1,85 @@
+"""Blocks of pages run as they stand there, and what they print held against what the page shows."""
+
+import doctest
+import glob
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.docs.commands import shell_commands
+from tests.docs.pages import ROOT, Block, blocks
+from videopath_hf.cli.main import main
+
+RUN = ("bash", "python")
+_SAME = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+class Step(NamedTuple):
+    """A block to run, and what the page says it prints, with `...` for what differs from machine to machine."""
+
+    block: Block
+    shown: str | None
+
+
+def steps(page: Path) -> Iterator[Step]:
+    """The blocks of a page that are run, in order; a `text` block is what the block before it prints."""
+    found = list(blocks(page))
+    for block, after in zip(found, [*found[1:], None], strict=True):
+        if block.language in RUN and block.not_run is None:
+            yield Step(block, after.text if after is not None and after.language == "text" else None)
+
+
+def prepare(folder: Path) -> Path:
+    """Make a folder look like a clone of the repository to the commands of a page."""
+    for name in ("recipes", "videopath_hf"):
+        (folder / name).symlink_to(ROOT / name, target_is_directory=True)
+    return folder
+
+
+def in_a_shell(block: Block, folder: Path) -> str:
+    """What a block prints on stdout in processes of its own; raises `AssertionError` where it fails."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    words = [sys.executable, "-c"] if block.language == "python" else ["bash", "-euo", "pipefail", "-c"]
+    done = subprocess.run([*words, block.text], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{block.name} ends with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def in_this_process(block: Block, set_variable: Callable[[str, str], None]) -> None:
+    """Run a block here, in the working directory: Python, or `videopath` commands and exports of variables."""
+    if block.language == "python":
+        exec(compile(block.text, block.name, "exec"), {"__name__": "__main__"})
+        return
+    for line in block.text.replace("\\\n", " ").splitlines():
+        if line.startswith("export "):
+            for name, _, value in (word.partition("=") for word in line.split("#")[0].split()[1:]):
+                set_variable(name, value)
+    for words in shell_commands(block.text):
+        if words[0] != "export":
+            assert words[0] == "videopath", f"{block.name}: say why {words[0]} is not run"
+            code = _typed(words)
+            assert code == 0, f"{block.name}: {' '.join(words)} ends with {code}"
+
+
+def _typed(words: Sequence[str]) -> int:
+    """Type a command; what a shell would expand is expanded."""
+    before = sys.argv
+    sys.argv = [part for word in words for part in (sorted(glob.glob(word)) or [word])]
+    try:
+        main()
+    except SystemExit as stopped:
+        return int(stopped.code or 0)
+    finally:
+        sys.argv = before
+    return 0
+
+
+def difference(shown: str, printed: str) -> str:
+    """What differs between what a page shows and what was printed; empty where nothing does."""
+    checker = doctest.OutputChecker()
+    if checker.check_output(shown, printed, _SAME):
+        return ""
+    return checker.output_difference(doctest.Example("", shown), printed, doctest.REPORT_NDIFF | _SAME)

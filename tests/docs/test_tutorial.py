@@ -1,0 +1,54 @@
+"""The tutorial: its commands run in order and print what the page shows; the how-to pages go on from its folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.docs.conftest import Tutorial
+from tests.docs.pages import DOCS, PAGES
+from tests.docs.running import difference, in_this_process, steps
+from videopath_hf.files import read_json, read_records
+from videopath_hf.records import ClipRecord
+
+pytestmark = pytest.mark.slow
+
+HOW_TOS = [page for page in PAGES if page.parent == DOCS / "how-to" and any(steps(page))]
+
+
+def test_every_block_of_the_tutorial_prints_what_the_page_shows(tutorial: Tutorial) -> None:
+    shown = [(step, printed) for step, printed in tutorial.printed if step.shown is not None]
+    assert len(shown) >= 6
+    for step, printed in shown:
+        assert not (found := difference(step.shown or "", printed)), f"{step.block.name}:\n{found}"
+
+
+def test_the_tutorial_makes_what_it_promises(tutorial: Tutorial) -> None:
+    folder = tutorial.folder
+    assert len(read_records(folder / "curated" / "clips.jsonl", ClipRecord)) > 10
+    for stage in ("stage0_alignment", "stage1_image_sft", "stage2_hybrid_sft", "stage3_video_sft"):
+        assert read_json(folder / "stages" / stage / "run.json")["steps"] > 0
+    assert read_json(folder / "scores" / "results.json")["coverage"] == 1
+    for page in ("curated/report.html", "curated/review/lecture.html", "checked/check.html", "scores/report.html"):
+        assert (folder / page).is_file()
+
+
+@pytest.mark.parametrize("page", HOW_TOS, ids=[page.stem for page in HOW_TOS])
+def test_a_how_to_runs_from_the_tutorials_folder(
+    page: Path,
+    workspace: Callable[[], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(workspace())
+    for step in steps(page):
+        capsys.readouterr()
+        in_this_process(step.block, monkeypatch.setenv)
+        printed = capsys.readouterr().out
+        if step.shown is not None:
+            assert not (found := difference(step.shown, printed)), f"{step.block.name}:\n{found}"
+
+
+def test_a_page_that_shows_what_is_not_printed_is_found() -> None:
+    assert difference("clips: 17\nseconds: ...\n", "clips: 17\nseconds: 4.2\n") == ""
+    assert "clips: 18" in difference("clips: 18\nseconds: ...\n", "clips: 17\nseconds: 4.2\n")

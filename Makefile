@@ -30,8 +30,8 @@ bench: $(INSTALLED)
 # The page of the command line is written first, as the command stands: the tests compare the two.
 docs: $(INSTALLED)
 	$(BIN)/typer videopath_hf.cli.main utils docs --name videopath --title 'Command line' --output docs/reference/cli.md
-	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
-	@echo "docs/_build/index.html"
+	$(BIN)/sphinx-build -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

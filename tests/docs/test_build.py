@@ -39,8 +39,9 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("site")
-    words = ["-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "-d", str(out / ".trees"), str(DOCS), str(out)]
+    out = tmp_path_factory.mktemp("site") / "html"
+    trees = str(out.parent / "doctrees")
+    words = ["-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "-d", trees, str(DOCS), str(out)]
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr

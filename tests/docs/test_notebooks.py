@@ -13,6 +13,9 @@ nbformat = pytest.importorskip("nbformat", reason="the extra docs is not install
 nbclient = pytest.importorskip("nbclient", reason="the extra docs is not installed")
 pytestmark = pytest.mark.slow
 
+VARIES = "varies"
+"""Tag of a cell that prints what a model says, which may be other words on another machine."""
+
 NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
 
 
@@ -38,12 +41,17 @@ def printed(cell: Any) -> str:
 def test_a_notebook_runs_and_shows_what_it_was_saved_with(path: Path, workspace: Callable[[], Path]) -> None:
     saved = read(path)
     run = nbclient.NotebookClient(
-        read(path), timeout=120, kernel_name="python3", resources={"metadata": {"path": str(workspace())}}
+        read(path),
+        timeout=120,
+        kernel_name="python3",
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(workspace())}},
     ).execute()
     for before, after in zip(saved.cells, run.cells, strict=True):
         if before.cell_type == "code":
             assert shown(after) == shown(before), after.source
-            assert not (found := difference(printed(before), printed(after))), f"{after.source}\n{found}"
+            if VARIES not in before.metadata.get("tags", []):
+                assert not (found := difference(printed(before), printed(after))), f"{after.source}\n{found}"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])

@@ -50,5 +50,8 @@ def test_a_how_to_runs_from_the_tutorials_folder(
 
 
 def test_a_page_that_shows_what_is_not_printed_is_found() -> None:
-    assert difference("clips: 17\nseconds: ...\n", "clips: 17\nseconds: 4.2\n") == ""
-    assert "clips: 18" in difference("clips: 18\nseconds: ...\n", "clips: 17\nseconds: 4.2\n")
+    printed = "clips: 17\nloss 6.48 to 1.01\nseconds: 4.2\n"
+    assert difference("clips: 17\nloss 6.1 to ...\nseconds: ...", printed) == ""
+    assert "clips: 18" in difference("clips: 18\nloss 6.48 to 1.01\nseconds: ...\n", printed)
+    assert difference("clips: 17\nloss 2.5 to 1.01\nseconds: ...\n", printed)
+    assert difference("clips: 17\nloss 6.48 to 1.01\n", printed)

@@ -13,6 +13,7 @@ from videopath_hf.records import Answer, ClipRecord
 from videopath_hf.reporting.page import render
 
 _MOST_ROWS = 12
+_FRAMES = {"most": 8, "a_row": 4}
 _IMAGES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 
@@ -77,8 +78,9 @@ def _pictures(answer: Answer, path: Path) -> tuple[str, str]:
             return image_strip(picture), "an image"
     # The times of several videos stand one behind the other, and nothing tells where one ends.
     seen = answer.frame_times if len(answer.media) == 1 else []
-    strip, times = video_strip(path, seen)
+    strip, times = video_strip(path, seen, **_FRAMES)
     shown = ", ".join(f"{time:g}" for time in times)
     if not seen:
         return strip, f"frames at {shown} s"
-    return strip, f"{len(times)} of the {len(seen)} frames that the model saw, at {shown} s"
+    share = "" if len(times) == len(seen) else f"{len(times)} of "
+    return strip, f"{share}the {len(seen)} frames that the model saw, at {shown} s"

@@ -18,7 +18,7 @@ _WIDTH = 160
 _A_ROW = 8
 
 
-def video_strip(path: Path, times: Sequence[float], most: int = 16) -> tuple[str, list[float]]:
+def video_strip(path: Path, times: Sequence[float], most: int = 16, a_row: int = _A_ROW) -> tuple[str, list[float]]:
     """Frames of a video, as a data URI, and their times.
 
     Args:
@@ -26,6 +26,7 @@ def video_strip(path: Path, times: Sequence[float], most: int = 16) -> tuple[str
         times (`Sequence[float]`): seconds of the frames a model saw; where these are unknown, eight evenly spaced ones
             are shown.
         most (`int`, defaults to 16): of more frames, so many are shown, evenly chosen.
+        a_row (`int`, defaults to 8): frames side by side.
 
     Raises:
         VideoError: the video cannot be decoded.
@@ -37,7 +38,7 @@ def video_strip(path: Path, times: Sequence[float], most: int = 16) -> tuple[str
         indices = np.linspace(0, len(known) - 1, min(8, len(known))).astype(np.int64)
     shown = indices[np.linspace(0, len(indices) - 1, min(most, len(indices))).astype(np.int64)]
     frames = read_frames(path, shown.tolist(), transform=_small)
-    return _uri(list(frames)), [round(float(known[index]), 1) for index in shown]
+    return _uri(list(frames), a_row), [round(float(known[index]), 1) for index in shown]
 
 
 def image_strip(*pictures: Any) -> str:
@@ -51,9 +52,9 @@ def _small(picture: Pixels) -> Pixels:
     return np.asarray(image.resize((_WIDTH, height), Image.Resampling.BICUBIC))
 
 
-def _uri(pictures: Sequence[Pixels]) -> str:
+def _uri(pictures: Sequence[Pixels], a_row: int = _A_ROW) -> str:
     blank = np.full_like(pictures[0], 255)
-    width = min(_A_ROW, len(pictures))
+    width = min(a_row, len(pictures))
     rows = []
     for start in range(0, len(pictures), width):
         row = list(pictures[start : start + width])

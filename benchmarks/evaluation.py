@@ -1,16 +1,16 @@
 """Judging 242 answers on three aspects against a local server that takes 200 ms for a reply and fails 5% of the time,
 32 requests at once, beside the ideal, a loop that asks one after the other, and a run whose replies are all kept.
 
-python benchmarks/evaluation.py [--answers 242] [--serial 60] [--rounds 3]
+python benchmarks/evaluation.py [--answers 242] [--serial 60] [--rounds 3] [--retry-after SECONDS]
 
-The ideal is requests x 0.2 s / 32: nothing ever fails and a client costs nothing. Of the failures half are 429 with
-Retry-After: 1, at once, and half 500, after 200 ms. The serial loop asks as the published evaluation does: the next
-request when the last one is answered, and 5 s of sleep after a failure; it is run on a sample and extrapolated. The
-run with all replies kept is a process of its own, imports included.
+The ideal is requests x 0.2 s / 32: nothing ever fails and a client costs nothing. Of the failures half are 429, at
+once, and half 500, after 200 ms; with `--retry-after` the former ask for so long a wait, which a run cannot be over
+before. The serial loop asks as the published evaluation does: the next request when the last one is answered, and 5 s
+of sleep after a failure; it is run on a sample and extrapolated. The run with all replies kept is a process of its
+own, imports included.
 """
 
 import argparse
-import asyncio
 import hashlib
 import json
 import multiprocessing
@@ -21,8 +21,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from multiprocessing.connection import Connection
+from functools import partial
 from pathlib import Path
+
+from waiting_server import Answer, completion, serve
 
 from videopath_hf.evaluation.judge import Judge, JudgeSample, JudgeSettings
 
@@ -31,49 +33,21 @@ CONCURRENCY = 32
 FAILS = 0.05
 PAUSE = 5.0
 ANSWER = "The crypts are straight and evenly spaced. The lamina propria holds a few plasma cells. " * 4
+MARK = json.dumps({"reason": "Most findings of the reference are there.", "score": 3.5})
+
+seen: Counter[bytes] = Counter()
 
 
-def serve(ready: Connection) -> None:
-    """An HTTP server that waits and answers; one in twenty requests fails the first time it is seen."""
-    mark = json.dumps({"reason": "Most findings of the reference are there.", "score": 3.5})
-    completion = {
-        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": mark}}],
-        "usage": {"prompt_tokens": 400, "completion_tokens": 20, "total_tokens": 420},
-    }
-    body = json.dumps({"id": "x", "object": "chat.completion", "created": 0, "model": "m", **completion}).encode()
-    replies = {
-        200: (LATENCY, b"200 OK", b"Content-Type: application/json\r\n", body),
-        429: (0.0, b"429 Too Many Requests", b"Retry-After: 1\r\n", b"{}"),
-        500: (LATENCY, b"500 Internal Server Error", b"", b"{}"),
-    }
-    seen: Counter[bytes] = Counter()
-
-    def status(request: bytes) -> int:
-        digest = hashlib.sha256(request).digest()
-        seen[digest] += 1
-        if seen[digest] > 1 or digest[0] >= FAILS * 256:
-            return 200
-        return 429 if digest[1] % 2 else 500
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).lower()
-                length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
-                delay, line, headers, content = replies[status(await reader.readexactly(length))]
-                await asyncio.sleep(delay)
-                size = f"Content-Length: {len(content)}\r\n\r\n".encode()
-                writer.write(b"HTTP/1.1 " + line + b"\r\n" + headers + size + content)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
-
-    async def run() -> None:
-        server = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=1000)
-        ready.send(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    asyncio.run(run())
+def answer(retry_after: int | None, request: bytes) -> Answer:
+    """One in twenty requests fails the first time it is seen."""
+    digest = hashlib.sha256(request).digest()
+    seen[digest] += 1
+    if seen[digest] > 1 or digest[0] >= FAILS * 256:
+        return Answer(LATENCY, body=completion(MARK, 400, 20))
+    if digest[1] % 2:
+        asked = b"" if retry_after is None else f"Retry-After: {retry_after}\r\n".encode()
+        return Answer(0.0, b"429 Too Many Requests", asked)
+    return Answer(LATENCY, b"500 Internal Server Error", b"")
 
 
 def samples(count: int, name: str) -> list[JudgeSample]:
@@ -143,9 +117,12 @@ def main() -> None:
     parser.add_argument("--answers", type=int, default=242)
     parser.add_argument("--serial", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--retry-after", type=int)
     arguments = parser.parse_args()
     receiver, sender = multiprocessing.Pipe(duplex=False)
-    server = multiprocessing.get_context("spawn").Process(target=serve, args=(sender,), daemon=True)
+    server = multiprocessing.get_context("spawn").Process(
+        target=serve, args=(sender, partial(answer, arguments.retry_after)), daemon=True
+    )
     server.start()
     url = f"http://127.0.0.1:{receiver.recv()}/v1"
     requests = 3 * arguments.answers

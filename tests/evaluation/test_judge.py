@@ -28,6 +28,13 @@ def settings(server: ChatServer, **values: Any) -> JudgeSettings:
     return JudgeSettings(base_url=server.url, model="judge-1", **values)
 
 
+def refused(words: str) -> Reply:
+    """A completion that holds a refusal in place of words."""
+    completion = json.loads(str(said(None).body))
+    completion["choices"][0]["message"]["refusal"] = words
+    return said(None)._replace(body=json.dumps(completion))
+
+
 def values(scores: list[Score]) -> list[float | None]:
     return [score.value for score in scores]
 
@@ -102,6 +109,8 @@ def test_the_key_comes_from_the_environment_and_no_other_token_is_sent(monkeypat
         (said('{"reason": "good"}'), "no number as score"),
         (said(""), "empty"),
         (said(None), "empty"),
+        (refused("I cannot judge this."), "the model refuses: I cannot judge this"),
+        (said('{"reason": "half', finish="content_filter"), "content filter withheld"),
         (Reply(200, '{"choices": []}', {"Content-Type": "application/json"}), "holds no choice"),
         (Reply(200, '{"choices": [{"ind', {"Content-Type": "application/json"}), "not a chat completion"),
         (Reply(200, "<html>Hello</html>", {"Content-Type": "text/html"}), "not a chat completion: <html>"),
@@ -162,6 +171,19 @@ def test_what_would_fail_for_every_request_stops_the_run_with_one_sentence(statu
     with serve(lambda request, _: Reply(status, "{}")) as server, pytest.raises(UserError, match=message):
         Judge(settings(server, concurrency=1)).score([SAMPLE._replace(id=str(number)) for number in range(30)])
     assert len(server.requests) < 5
+
+
+def test_a_server_that_knows_no_schema_stops_the_run_and_judges_without_one() -> None:
+    def behave(request: dict[str, Any], _: int) -> Reply:
+        if "response_format" in request:
+            return Reply(400, '{"error": {"message": "response_format json_schema is not supported"}}')
+        return said('Here you are:\n```json\n{"reason": "Fair.", "score": 2.5}\n```')
+
+    with serve(behave) as server:
+        with pytest.raises(UserError, match="set `structured` to json_object, or to none"):
+            Judge(settings(server)).score([SAMPLE])
+        scores = Judge(settings(server, structured="none")).score([SAMPLE])
+    assert [(score.value, score.reason) for score in scores] == [(2.5, "Fair.")] * 3
 
 
 def test_an_address_where_nothing_listens_stops_the_run() -> None:
@@ -294,6 +316,13 @@ def test_scores_of_two_versions_of_a_judge_are_never_averaged() -> None:
     assert "newer answered, and older to most others" in (scores[1].reason or "")
     summary = judge.summarise(scores)
     assert (summary.judge_version, summary.avg, summary.coverage) == ("older", None, pytest.approx(2 / 3))
+
+
+def test_no_answers_are_no_scores() -> None:
+    judge = Judge(JudgeSettings(base_url="http://localhost:1/v1", model="judge-1"))
+    assert judge.score([]) == []
+    summary = judge.summarise([])
+    assert (summary.n, summary.avg, summary.dates) == (0, None, [])
 
 
 def test_scores_of_another_judge_or_protocol_are_refused() -> None:

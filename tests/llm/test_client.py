@@ -70,6 +70,24 @@ def test_a_longer_wait_than_allowed_is_not_waited_for() -> None:
     assert len(server.requests) == 1
 
 
+def test_one_that_waits_to_be_tried_again_leaves_its_place_to_another() -> None:
+    def behave(request: dict[str, Any], tries: int) -> Reply:
+        first = request["messages"][0]["content"] == "request 0"
+        return Reply(429, "", {"Retry-After-Ms": "300"}) if first and tries == 0 else said("fine")
+
+    with serve(behave) as server:
+        assert all(isinstance(reply, ChatReply) for reply in ask(server, count=4, concurrency=1))
+    order = [request["messages"][0]["content"][-1] for request in server.requests]
+    assert order == ["0", "1", "2", "3", "0"]
+    assert server.most_at_once == 1
+
+
+def test_the_time_of_a_request_runs_from_when_it_is_sent() -> None:
+    with serve(lambda request, _: said("fine")._replace(delay=0.4)) as server:
+        replies = ask(server, count=3, concurrency=1, timeout=0.7, max_retries=0)
+    assert all(isinstance(reply, ChatReply) for reply in replies)
+
+
 def test_a_server_that_streams_although_not_asked_to_is_understood() -> None:
     words = "Brown pigment — in\u2028macrophages."
     with serve(lambda request, _: streamed(words, pause=0.001)) as server:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.evaluation.judging.rigged import NO_SYSTEM, rigged_model
 from videopath_hf.errors import UserError
@@ -54,11 +55,44 @@ def test_what_is_in_the_log_is_not_generated_again_wherever_the_folder_lies(
     assert judge(tmp_path / "elsewhere", tmp_path / "log.jsonl").score([SAMPLE])[0].value == 4
 
 
+def test_what_is_answered_is_in_the_log_before_many_others_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, complete, ahead = tmp_path / "log.jsonl", LocalModel._complete, []
+
+    def watched(self: LocalModel, request: dict[str, Any]) -> Any:
+        ahead.append(self.sent - (log.read_bytes().count(b"\n") if log.exists() else 0))
+        return complete(self, request)
+
+    monkeypatch.setattr(LocalModel, "_complete", watched)
+    samples = [SAMPLE._replace(id=str(number), prediction=f"answer {number}") for number in range(10)]
+    judge(rigged_model(tmp_path / "model", FAIR), log, concurrency=30).score(samples)
+    assert len(ahead) == 30
+    assert max(ahead) <= 4
+
+
 def test_an_answer_without_an_end_is_cut_at_its_longest_length_and_null(tmp_path: Path) -> None:
     model = rigged_model(tmp_path / "model", ["hm"], ends=False)
     scores = judge(model, max_tokens=12).score([SAMPLE])
     assert {score.value for score in scores} == {None}
     assert "cut off at its longest length: hm hm" in (scores[0].reason or "")
+
+
+def test_an_answer_that_the_model_fails_at_is_null_and_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import LlamaForCausalLM
+
+    model = rigged_model(tmp_path / "model", FAIR)
+    with monkeypatch.context() as patch:
+        patch.setattr(LlamaForCausalLM, "forward", lambda *_, **__: torch.zeros(1)[[5]])  # IndexError is no such fault
+        with pytest.raises(IndexError):
+            judge(model).score([SAMPLE])
+        patch.setattr(LlamaForCausalLM, "forward", lambda *_, **__: torch.zeros(2) @ torch.zeros(3))
+        scores = judge(model, tmp_path / "log.jsonl").score([SAMPLE])
+    assert {score.value for score in scores} == {None}
+    assert "the model failed: inconsistent tensor size" in (scores[0].reason or "")
+    assert [score.value for score in judge(model, tmp_path / "log.jsonl").score([SAMPLE])] == [1.5] * 3
 
 
 def test_models_that_cannot_judge_are_one_sentence(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """A transformers model in this process as judge: chat template, greedy, one answer at a time."""
 
 import asyncio
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from videopath_hf.errors import UserError
+from videopath_hf.llm.client import NoReplyError
 from videopath_hf.llm.completion import ChatReply, one_line
 from videopath_hf.modeling.hashes import model_hash
 
@@ -55,27 +56,31 @@ class LocalModel:
 
     def __init__(self, settings: "JudgeSettings") -> None:
         self._settings = settings
-        self._lock = threading.Lock()
+        # A thread of its own: in the loop's, answers that wait would keep finished ones from being written to the log.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="judge")
         self.sent = 0
 
     async def complete(self, request: dict[str, Any]) -> ChatReply:
         """The reply to one request.
 
         Raises:
+            NoReplyError: it fails at this one.
             UserError: the model cannot be loaded, or has no chat template.
         """
-        return await asyncio.to_thread(self._complete, request)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._complete, request)
 
     def _complete(self, request: dict[str, Any]) -> ChatReply:
         import torch
 
-        with self._lock:
-            self.sent += 1
-            model, tokenizer = self._loaded
-            inputs = self._tokens(tokenizer, request["messages"]).to(model.device)
-            length = inputs["input_ids"].shape[1]
+        self.sent += 1
+        model, tokenizer = self._loaded
+        inputs = self._tokens(tokenizer, request["messages"]).to(model.device)
+        length = inputs["input_ids"].shape[1]
+        try:
             with torch.inference_mode():
                 output = model.generate(**inputs, generation_config=self._greedy(model, request["max_tokens"]))
+        except RuntimeError as error:  # out of memory, above all
+            raise NoReplyError(f"the model failed: {one_line(error)}") from None
         said = output[0, length:]
         ended = bool(set(said.tolist()) & _ends(model))
         text = tokenizer.decode(said, skip_special_tokens=True)

@@ -32,7 +32,6 @@ from videopath_hf.records import InstructionRecord, Prediction, Score
 _CASES = 5
 _GROUPS = 40
 _NOT_BY_GROUP = (NORM_AVERAGE, BLEU, "encoder_precision", "encoder_recall")
-_RANKED_BY = (AVERAGE, ROUGE_L)
 
 
 def write_report(out: Path, result: EvaluationResult, stores: MediaStores) -> None:
@@ -51,7 +50,7 @@ def write_report(out: Path, result: EvaluationResult, stores: MediaStores) -> No
     predictions = _read(out / file_of("predictions", "full"), Prediction)
     scores = read_records(out / file_of("scores", "full"), Score)
     table = Table(records, scores)
-    ranked = next((name for name in _RANKED_BY if name in (*table.metrics, *_average(table))), table.metrics[0])
+    ranked = ranking_column(table)
     body = render(
         "evaluation.html",
         result=result,
@@ -77,8 +76,11 @@ def _read(path: Path, cls: Any) -> list[Any]:
     return read_records(path, cls) if path.exists() else []
 
 
-def _average(table: Table) -> list[str]:
-    return [AVERAGE] if table.averages is not None else []
+def ranking_column(table: Table) -> str:
+    """What records are ranked by: the judge's average, ROUGE-L without it, else the first column with any score."""
+    columns = [AVERAGE] if table.averages is not None else []
+    columns += [*(name for name in (ROUGE_L,) if name in table.metrics), *table.metrics]
+    return next((name for name in columns if len(_known(table.of(name)))), columns[-1])
 
 
 def _cards(result: EvaluationResult) -> list[tuple[str, str]]:

@@ -80,7 +80,11 @@ def test_a_finished_evaluation_is_not_done_again_and_another_one_is_refused(
     shutil.copytree(tiny, model)
     first = evaluate_model(model, dataset, tmp_path / "out", SHORT)
     count = len(asked)
-    assert evaluate_model(model, dataset, tmp_path / "out", SHORT) == first
+    assert evaluate_model(tmp_path / "." / "model", dataset, tmp_path / "out", SHORT) == first
+    moved = tmp_path / "moved"
+    model.rename(moved)
+    assert evaluate_model(moved, dataset, tmp_path / "out", SHORT) == first
+    moved.rename(model)
     assert len(asked) == count == 4
     with pytest.raises(UserError, match="another input or configuration"):
         evaluate_model(model, dataset, tmp_path / "out", EvaluateSettings(max_new_tokens=7, blind=True))

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from videopath_hf.data.stores import MediaStores
+from videopath_hf.evaluation.cases import strips_of
 from videopath_hf.evaluation.columns import NORM_AVERAGE, TOPS, is_judged, label
 from videopath_hf.evaluation.comparison import Change, ComparisonResult, Difference, Side
-from videopath_hf.evaluation.report import strips_of
 from videopath_hf.evaluation.tables import aligned, number
 from videopath_hf.files import write_json, write_text
 

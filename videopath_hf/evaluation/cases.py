@@ -47,24 +47,25 @@ def worst_and_best(
     """
     values = table.of(ranked)
     order = [int(row) for row in np.argsort(values, kind="stable") if not np.isnan(values[row])]
-    worst = _one_a_clip(table, order)
-    worst = worst[: min(_CASES, (len(worst) + 1) // 2)]
-    best = [row for row in _one_a_clip(table, order[::-1]) if row not in worst][:_CASES]
+    by_clip = _one_a_clip(table, order)
+    worst = dict([*by_clip.items()][: min(_CASES, (len(by_clip) + 1) // 2)])
+    best = {clip: row for clip, row in _one_a_clip(table, order[::-1]).items() if clip not in worst}
     by_record: dict[str, list[Score]] = {}
     for score in scores:
         by_record.setdefault(score.id, []).append(score)
     return [
         {"title": title, "cases": [_case(table.records[row], predictions, by_record, stores) for row in rows]}
-        for title, rows in (("Worst answers", worst), ("Best answers", best))
+        for title, rows in (("Worst answers", [*worst.values()]), ("Best answers", [*best.values()][:_CASES]))
         if rows
     ]
 
 
-def _one_a_clip(table: Table, order: Sequence[int]) -> list[int]:
+def _one_a_clip(table: Table, order: Sequence[int]) -> dict[tuple[str, ...], int]:
+    """The first row of each clip."""
     first: dict[tuple[str, ...], int] = {}
     for row in order:
         first.setdefault(tuple(medium.path for medium in table.records[row].media) or (table.records[row].id,), row)
-    return list(first.values())
+    return first
 
 
 def _case(

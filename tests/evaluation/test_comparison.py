@@ -197,6 +197,14 @@ def test_the_page_shows_both_answers_and_nothing_that_a_model_said_is_markup(
     code, out, err = run("compare", weak, tmp_path, "--json")
     assert (code, out) == (2, "")
     assert "holds no results.json; give a folder that videopath evaluate" in err
+    file = tmp_path / "compared" / "compare.json"
+    for words, fault in (
+        (("compare", weak, strong, "--out", file), "compare.json is a file; give a folder"),
+        (("leaderboard", weak, "--out", tmp_path), "is a folder; give the name of a Markdown file"),
+    ):
+        code, out, err = run(*words)
+        assert (code, out) == (2, "")
+        assert fault in err
 
 
 def test_norm_avg_reproduces_the_papers_fifteen_rows_from_their_aspects() -> None:

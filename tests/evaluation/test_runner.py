@@ -200,7 +200,7 @@ def test_models_and_data_that_are_not_there_are_named_and_nothing_is_left_behind
 ) -> None:
     with pytest.raises(UserError, match="nowhere"):
         evaluate_model(tmp_path / "nowhere", dataset, tmp_path / "out", SHORT)
-    with pytest.raises(UserError, match="not a dataset folder"):
+    with pytest.raises(UserError, match="nothing does not exist; data are a dataset folder"):
         evaluate_model(tiny, tmp_path / "nothing", tmp_path / "out", SHORT)
     shutil.copytree(dataset, tmp_path / "data")
     path = tmp_path / "data" / "instructions.jsonl"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from videopath_hf.data.stores import MediaStores
+from videopath_hf.errors import UserError
 from videopath_hf.evaluation.cases import strips_of
 from videopath_hf.evaluation.columns import NORM_AVERAGE, TOPS, is_judged, label
 from videopath_hf.evaluation.comparison import Change, ComparisonResult, Difference, Side
@@ -22,7 +23,13 @@ def comparison_text(result: ComparisonResult) -> str:
 
 
 def write_comparison(result: ComparisonResult, a: Side, b: Side, out: Path) -> Path:
-    """Write `compare.json` and `compare.html` into `out` and return the page's path."""
+    """Write `compare.json` and `compare.html` into `out` and return the page's path.
+
+    Raises:
+        UserError: `out` is a file.
+    """
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; give a folder for compare.html and compare.json with --out")
     from markupsafe import Markup
 
     from videopath_hf.reporting.figures import difference_intervals

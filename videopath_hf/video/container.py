@@ -1,7 +1,7 @@
 """Opening a video and decoding it frame after frame; everything that can go wrong becomes one `VideoError`."""
 
 import errno
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,6 +12,7 @@ from typing import Any
 import av
 import numpy as np
 from av.container import InputContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
@@ -137,11 +138,25 @@ def _is_picture(stream: VideoStream) -> bool:
     return bool(int(getattr(disposition, "value", disposition)) & _ATTACHED_PICTURE)  # an enum up to PyAV 15
 
 
-def decode(source: Source, from_start: bool = True, wanted: Collection[int] | None = None) -> Iterator[VideoFrame]:
+@dataclass(frozen=True)
+class Wanted:
+    """Which frames of a video matter to a reader, so that others need not be decoded.
+
+    Args:
+        pts (`Collection[int]`): their time stamps.
+        groups (`Mapping[int, int]`): how many of them each group of pictures holds, by the time stamp of the keyframe
+            it starts with; empty where a group cannot be told from the next one.
+    """
+
+    pts: Collection[int]
+    groups: Mapping[int, int]
+
+
+def decode(source: Source, from_start: bool = True, wanted: Wanted | None = None) -> Iterator[VideoFrame]:
     """Decode from where the container stands; the frames are not converted.
 
-    Where `wanted` names the time stamps that matter, frames of other times that no frame refers to are not decoded and
-    do not come: in usual H.264 and H.265 these are about half of all.
+    With `wanted`, frames that neither it nor any frame of it needs are not decoded and do not come: those of a group
+    of pictures that stand behind the last one that is wanted, and those that no frame refers to.
 
     Raises:
         VideoError: where decoding fails, with the time of the last good frame, where time stamps jump, and, read
@@ -149,13 +164,12 @@ def decode(source: Source, from_start: bool = True, wanted: Collection[int] | No
     """
     packets = frames = 0
     last = 0.0 if from_start else None
-    context = source.stream.codec_context
-    needed = wanted if context.name in _SKIPPING else None
+    needed = None if wanted is None else _Needed(wanted, source.stream.codec_context)
     try:
         for packet in source.container.demux(source.stream):
             packets += packet.size > 0
-            if needed is not None:
-                context.skip_frame = "DEFAULT" if packet.pts in needed else "NONREF"
+            if needed is not None and packet.size > 0 and not needed.take(packet.pts):
+                continue
             for frame in packet.decode():
                 frames += 1
                 if frame.pts is not None:
@@ -168,6 +182,28 @@ def decode(source: Source, from_start: bool = True, wanted: Collection[int] | No
         if frames == 0:
             why = "no frame that can be decoded" if packets else "a video stream without a single frame"
             raise VideoError(f"{source.path} holds {why}")
+
+
+class _Needed:
+    """Tells, packet after packet in the order of the file, which ones a decoder must be given."""
+
+    def __init__(self, wanted: Wanted, context: VideoCodecContext) -> None:
+        self._wanted = wanted
+        self._context = context if context.name in _SKIPPING else None
+        self._left: int | None = None  # of the group; None before the first keyframe that is known
+
+    def take(self, pts: int | None) -> bool:
+        """Whether the packet with this time stamp is needed; sets what the decoder may leave out of it."""
+        if pts is not None:
+            self._left = self._wanted.groups.get(pts, self._left)
+        if self._left == 0:
+            return False
+        asked = pts in self._wanted.pts
+        if self._left is not None:
+            self._left -= asked
+        if self._context is not None:
+            self._context.skip_frame = "DEFAULT" if asked else "NONREF"
+        return True
 
 
 def _time_after(source: Source, last: float | None, time: float, check: bool) -> float:

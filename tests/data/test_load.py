@@ -28,7 +28,7 @@ for source in sys.argv[2:]:
     found = {}
     for split in ("train", "test"):
         for row in videopath_hf.load_instruct(source, split=split):
-            found.setdefault(f"{row['kind']} {split}", []).append(row["id"])
+            found.setdefault(f"{row['kind']} {split}", []).append([row["id"], row["grounding"]])
             if split == "test" and row["kind"] in ("video", "image"):
                 inputs = processor.apply_chat_template(
                     row["messages"], tokenize=True, return_dict=True, return_tensors="pt"

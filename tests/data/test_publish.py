@@ -76,7 +76,7 @@ data = clip["bytes"] or open(clip["path"], "rb").read()
 import av, io
 frames = sum(1 for _ in av.open(io.BytesIO(data)).decode(video=0))
 print(json.dumps({"test": len(test), "train": sum(1 for _ in streamed), "frames": frames, "image": image.size,
-                  "messages": test[0]["messages"], "id": test[0]["id"], "licence": test[0]["licence"]}))
+                  **{name: test[0][name] for name in ("messages", "grounding", "id", "licence")}}))
 """
 
 
@@ -93,7 +93,9 @@ def test_plain_datasets_opens_what_is_published_without_this_package(
     assert (seen["test"], seen["train"], seen["frames"], seen["image"]) == (4, 27, 4, [64, 48])
     assert seen["licence"] == "CC BY 4.0"
     records = [json.loads(line) for line in (data / "instructions.jsonl").read_text().splitlines()]
-    assert seen["messages"] == next(record["messages"] for record in records if record["id"] == seen["id"])
+    record = next(record for record in records if record["id"] == seen["id"])
+    assert seen["messages"] == record["messages"]
+    assert [item["text"] for item in seen["grounding"]] == [item["text"] for item in record["grounding"]] != []
 
 
 @pytest.mark.parametrize("layout", ["parquet", "folder"])

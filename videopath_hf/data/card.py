@@ -40,7 +40,10 @@ COLUMNS = {
     "question, answer": "as shown to a model and as it should answer",
     "description, diagnosis": "the two parts of the answer; `diagnosis` is null where none was named",
     "organ": "as the lecture names it, or null",
-    "messages": "the same in chat form: roles and typed content blocks; a medium's `path` is its name in the dataset",
+    "grounding": "which words each sentence of the answer rests on: `source` (`transcript` or `text`), `start` and "
+    "`end` in seconds of the lecture, with some writers `magnification` and `quote`; empty where not known",
+    "messages": "question and answer in chat form: roles and typed content blocks; `path` is the medium's name in the "
+    "dataset",
     "clip_id, video_id": "the clip, and the lecture it was cut from",
     "source, start, end": "the lecture's file and the clip's seconds in it",
     "licence": "of the source",

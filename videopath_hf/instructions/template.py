@@ -5,9 +5,11 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from videopath_hf.instructions.answers import normalise_diagnosis
-from videopath_hf.records import ClipRecord
+from videopath_hf.records import ClipRecord, Grounding, RemovedText, Sentence
 
 WRITER = "template"
+
+Origin = Literal["transcript", "text"]
 
 NOT_DESCRIPTIVE = (
     # Greetings, thanks and housekeeping.
@@ -37,11 +39,12 @@ _STATES_A_DIAGNOSIS = re.compile(r"\bdiagnos(is|es|ed|e)\b", re.IGNORECASE)
 
 class Description(NamedTuple):
     """Sentences that describe a clip and where they come from: spoken over it, shown in it, said of its case, or
-    written by a language model out of these."""
+    written by a language model out of these. `grounding` holds the words they rest on, as far as that is known."""
 
     sentences: tuple[str, ...]
     source: Literal["transcript", "text", "case", "written"]
     reasoning: str = ""
+    grounding: tuple[Grounding, ...] = ()
 
     @property
     def text(self) -> str:
@@ -75,25 +78,31 @@ class TemplateWriter:
         if not clip.transcript and not clip.removed_text:
             return None
         if spoken := self._spoken(clip):
-            return Description(spoken, "transcript")
+            return _described(spoken, "transcript")
         if shown := self._shown(clip):
-            return Description(shown, "text")
+            return _described(shown, "text")
         if clip.case is None:
             return None
         case = self._cases[clip.video_id, clip.case]
         for read in (self._spoken, self._shown):
-            if borrowed := tuple(dict.fromkeys(sentence for other in case for sentence in read(other))):
-                return Description(borrowed, "case")
+            if borrowed := [item for other in case for item in read(other)]:
+                return _described(borrowed, "case")
         return None
 
-    def _spoken(self, clip: ClipRecord) -> tuple[str, ...]:
-        return self._keep(_as_sentence(sentence.text) for sentence in clip.transcript)
+    def _spoken(self, clip: ClipRecord) -> list[Grounding]:
+        return self._keep((sentence.text, sentence, "transcript") for sentence in clip.transcript)
 
-    def _shown(self, clip: ClipRecord) -> tuple[str, ...]:
-        return self._keep(_as_sentence(_CASE_NUMBER.sub("", text.text)) for text in clip.removed_text)
+    def _shown(self, clip: ClipRecord) -> list[Grounding]:
+        return self._keep((_CASE_NUMBER.sub("", text.text), text, "text") for text in clip.removed_text)
 
-    def _keep(self, sentences: Iterable[str]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(sentence for sentence in sentences if self._describes(sentence)))
+    def _keep(
+        self, words: Iterable[tuple[str, Sentence | RemovedText, Literal["transcript", "text"]]]
+    ) -> list[Grounding]:
+        return [
+            Grounding(text=sentence, source=source, start=passage.start, end=passage.end)
+            for text, passage, source in words
+            if self._describes(sentence := _as_sentence(text))
+        ]
 
     def _describes(self, sentence: str) -> bool:
         words = normalise_diagnosis(sentence)
@@ -103,6 +112,14 @@ class TemplateWriter:
             return True
         named = any(f" {diagnosis} " in f" {words} " for diagnosis in self._diagnoses)
         return not named and not _STATES_A_DIAGNOSIS.search(sentence)
+
+
+def _described(words: Iterable[Grounding], source: Origin | Literal["case"]) -> Description:
+    """The description that words make; a sentence that comes again counts once."""
+    first: dict[str, Grounding] = {}
+    for item in words:
+        first.setdefault(item.text, item)
+    return Description(tuple(first), source, grounding=tuple(first.values()))
 
 
 def _as_sentence(text: str) -> str:

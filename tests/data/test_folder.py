@@ -151,7 +151,33 @@ def test_unknown_kinds_splits_and_folders_are_named(dataset: Path, tmp_path: Pat
 
 def test_the_card_states_counts_licence_and_how_it_was_parted(dataset: Path) -> None:
     card = (dataset / "README.md").read_text()
-    assert "| video | 12 | 2 |" in card
+    assert "| records: `video` | 12 | 2 |" in card
     assert "| Celiac disease | 2 | 1 |" in card
-    assert "unknown: not to be published" in card
-    assert "parted by clip" in card
+    assert "| lecture.mp4 | 57 | unknown: not to be published |" in card
+    assert "Parted by clip" in card
+
+
+def test_what_data_say_is_no_markup_of_the_card(dataset: Path) -> None:
+    from videopath_hf.data.card import write_card
+    from videopath_hf.records import InstructionRecord
+
+    (record,) = read_instructions(dataset, ["video"], "test")[:1]
+    nasty = "![x](http://evil) <img src=x> `a` | b"
+    values = {
+        "answer": nasty,
+        "question": nasty,
+        "source": nasty,
+        "organ": nasty,
+        "diagnosis": nasty,
+        "licence": nasty,
+    }
+    write_card(
+        dataset, [InstructionRecord.model_validate({**record.model_dump(), **values, "writer": nasty})], [nasty]
+    )
+    body = (dataset / "README.md").read_text().split("---\n", 2)[2]
+    assert "evil" in body
+    assert "](http://evil" not in body.replace("\\](", "")
+    assert "<img" not in body
+    rows = [line for line in body.splitlines() if "evil" in line and line.startswith("|")]
+    assert rows
+    assert all(line.replace("\\|", "").count("|") in (3, 4, 5) for line in rows)

@@ -176,7 +176,7 @@ def test_the_run_is_written_down(curated: Path, tmp_path: Path) -> None:
     assert run["settings"]["split_by"] == "clip"
     assert run["notes"] == summary.notes
     assert run["versions"]["videopath-hf"]
-    assert run["prompts"] == {"questions": 1}
+    assert run["prompts"] == {"questions": 2}
 
 
 def test_one_lecture_cannot_be_parted_by_video(curated: Path, tmp_path: Path) -> None:

@@ -99,6 +99,34 @@ def test_plain_datasets_opens_what_is_published_without_this_package(
 
 
 @pytest.mark.parametrize("layout", ["parquet", "folder"])
+def test_the_published_croissant_file_finds_every_row_and_its_medium(
+    hub: HubServer, data: Path, tmp_path: Path, layout: str
+) -> None:
+    mlcroissant = pytest.importorskip("mlcroissant", reason="mlcroissant is not installed (extra `dev`)")
+    publish_dataset(data, "d", settings(layout=layout, shard_mb=SMALL))
+    for path, entry in shown(hub).items():
+        (tmp_path / "copy" / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(hub.store.content(entry.sha256 or entry.oid), tmp_path / "copy" / path)
+    described = json.loads((tmp_path / "copy/croissant.json").read_text())
+    assert described["license"] == ["https://creativecommons.org/licenses/by/4.0/"]
+    dataset = mlcroissant.Dataset(jsonld=described, mapping={"repo": str(tmp_path / "copy")})
+    assert not dataset.metadata.ctx.issues.errors
+    given = [json.loads(line) for line in (data / "instructions.jsonl").read_text().splitlines()]
+    for name, kind in (("default", "video"), ("images", "image")):
+        rows = {row[f"{name}/id"].decode(): row for row in dataset.records(record_set=name)}
+        assert set(rows) == {record["id"] for record in given if record["media"][0]["type"] == kind}
+        record = next(record for record in given if record["id"] in rows)
+        row, medium = rows[record["id"]], record["media"][0]["path"]
+        assert row[f"{name}/answer"].decode() == record["answer"]
+        if layout == "folder":
+            assert medium.endswith(row[f"{name}/file_name"].decode())
+        elif kind == "video":
+            assert row["default/video"] == (data / medium).read_bytes()
+        else:
+            assert row["images/image"].size == (64, 48)
+
+
+@pytest.mark.parametrize("layout", ["parquet", "folder"])
 def test_the_same_call_again_sends_and_commits_nothing(hub: HubServer, data: Path, layout: str) -> None:
     first = publish_dataset(data, "d", settings(layout=layout, shard_mb=SMALL))
     sent, made = list(hub.uploads), commits(hub)

@@ -49,7 +49,7 @@ def unequal(requests: list[dict[str, Any]]) -> int:
 def test_a_server_writes_a_dataset_that_training_reads(curated: Path, tmp_path: Path, writer: str, asked: int) -> None:
     with serve(decent) as server:
         summary = write_instructions(curated, tmp_path / "data", settings(server, writer))
-    assert (summary.writer, summary.prompts) == (f"{writer}:m", {writer: 1, "questions": 1})
+    assert (summary.writer, summary.prompts) == (f"{writer}:m", {writer: 1, "questions": 2})
     assert summary.clips == 7
     assert summary.server is not None
     # Clips of one case have the same words, times and organ: one request serves all of them.

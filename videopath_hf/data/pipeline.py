@@ -261,6 +261,8 @@ def _notes(
         notes.append("questions leave the organ out: here it alone tells the diagnosis (name_organ=auto)")
     elif organ_named and organ_tells(clips):
         notes.append("questions name the organ, and here it alone tells the diagnosis: compare with the blind model")
+    if settings.split_by == "video" and "test" in splits.values():
+        notes.append("parted by source video: no lecture is in both train and test")
     if settings.split_by == "clip" and "test" in splits.values():
         notes.append("parted by clip: train and test hold different clips of the same lectures and slides")
     by_split = {

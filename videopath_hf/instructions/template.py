@@ -11,6 +11,9 @@ WRITER = "template"
 
 Origin = Literal["transcript", "text"]
 
+# On screens the space before a number is often lost to whoever reads the text.
+_NUMBERED = r"(case|slide|figure|part)(?: +(no\.? ?)?\w+|(no\.?)?\d+\w?)"
+
 NOT_DESCRIPTIVE = (
     # Greetings, thanks and housekeeping.
     r"^\W*(welcome|hello|hi|good (morning|afternoon|evening|day)|thanks?|thank you|please|bye|goodbye)\b",
@@ -22,7 +25,7 @@ NOT_DESCRIPTIVE = (
     r"^\W*(zoom(ing)?|moving|going|turning|switching|coming) (in|out|on|back|closer|further|to)\b",
     r"^\W*(now|next|first|second|third|okay|ok|so|well|right|all right|alright|yes|no)[\s,.!]*$",
     r"^\W*(the )?(next|following) (slide|case|patient|example|one)\b",
-    r"^\W*(case|slide|figure|part) (no\.? ?)?\w+\W*$",
+    rf"^\W*{_NUMBERED}\W*$",
     r"^\W*(the|our|this) (first|second|third|fourth|fifth|next|last|final) (case|slide|example|one) (is|was|comes)\b",
     # Scraps of misread text.
     r"^\W*\w{1,3}\W*$",
@@ -33,7 +36,7 @@ NOT_DESCRIPTIVE = (
 )
 """Sentences that match one of these say nothing about what is seen. Our own list, grown on spoken lectures."""
 
-_CASE_NUMBER = re.compile(r"^\W*(case|slide|figure|part) (no\.? ?)?\w+\s*[:.-]\s+", re.IGNORECASE)
+_CASE_NUMBER = re.compile(rf"^\W*{_NUMBERED}\s*(?:[.-]\s+|:\s*)", re.IGNORECASE)
 _STATES_A_DIAGNOSIS = re.compile(r"\bdiagnos(is|es|ed|e)\b", re.IGNORECASE)
 
 

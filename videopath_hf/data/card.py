@@ -137,7 +137,7 @@ def render_card(
         made_here={name.split(":")[0] for name, _ in census.writers} <= _WRITERS,
         diagnoses=[(_cell(name), *counts) for name, *counts in census.named(census.diagnoses)],
         organs=[(_cell(name), *counts) for name, *counts in census.named(census.organs)],
-        writers=[(count, _cell(name), prompt) for (name, prompt), count in sorted(census.writers.items())],
+        writers=[(count, _cell(name), _cell(prompt)) for (name, prompt), count in sorted(census.writers.items())],
         notes=[_cell(note[:1].upper() + note[1:]).rstrip(".") for note in notes],
         sources=[
             (_cell(name), count, _cell(licence))

@@ -1,7 +1,6 @@
 """`videopath data convert` as a user runs it, from the authors' release to a folder that `datasets` opens."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.conftest import Run
+from tests.plain import run_plain
 from videopath_hf.data.convert import convert
 from videopath_hf.data.folder import read_instructions
 from videopath_hf.data.formats.registry import format_named
@@ -87,7 +87,6 @@ PLAIN_USER = """
 import json, sys
 from datasets import Video, load_dataset
 rows = load_dataset(sys.argv[1], split="train").cast_column("video", Video(decode=False))
-assert not [name for name in sys.modules if name.startswith("videopath_hf")]
 print(json.dumps([[row["question"], row["answer"], len(open(row["video"]["path"], "rb").read())] for row in rows]))
 """
 
@@ -95,12 +94,10 @@ print(json.dumps([[row["question"], row["answer"], len(open(row["video"]["path"]
 def test_the_released_training_zip_opens_with_plain_datasets(release: Path, tmp_path: Path, run: Run) -> None:
     code, _, err = run("data", "convert", release / "train.zip", "--from", "vidrip-train", "--out", tmp_path / "out")
     assert code == 0, err
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
-    command = [sys.executable, "-c", PLAIN_USER, str(tmp_path / "out")]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
-    assert done.returncode == 0, done.stderr
+    environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
+    rows = json.loads(run_plain(PLAIN_USER, str(tmp_path / "out"), cwd=tmp_path, environment=environment))
     sizes = [(release / f"{number}.mp4").stat().st_size for number in (2, 3)]
-    assert json.loads(done.stdout) == [["Best?", "Flat.\nDiagnosis: celiac disease", size] for size in sizes]
+    assert rows == [["Best?", "Flat.\nDiagnosis: celiac disease", size] for size in sizes]
 
 
 def llava(root: Path, count: int) -> Path:

@@ -19,6 +19,7 @@ from tests.hub import Fault, HubServer
 from tests.hub.fixture import client_of_a_hub
 from tests.hub.server import READER, WRITER
 from tests.hub.store import Entry
+from tests.plain import run_plain
 from videopath_hf.data.publish import check_publishable, publish_dataset
 from videopath_hf.data.publish_settings import PublishSettings, PublishSummary
 from videopath_hf.data.publish_survey import survey_dataset
@@ -70,7 +71,6 @@ streamed = load_dataset(repo, "default", split="train", streaming=True)
 streamed = streamed.cast_column("video", raw) if layout == "parquet" else streamed.decode(False)
 images = {"name": "images"} if layout == "parquet" else {"data_dir": "images"}
 image = load_dataset(repo, **images, split="train")[0]["image"]
-assert not [name for name in sys.modules if name.startswith("videopath_hf")]
 clip = test[0]["video"]
 data = clip["bytes"] or open(clip["path"], "rb").read()
 import av, io
@@ -85,11 +85,8 @@ def test_plain_datasets_opens_what_is_published_without_this_package(
     hub: HubServer, data: Path, tmp_path: Path, layout: str
 ) -> None:
     publish_dataset(data, "d", settings(layout=layout))
-    environment = {**os.environ, **hub.environment(tmp_path / "home")}
-    command = [sys.executable, "-c", PLAIN_USER, "walker/d", layout]
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)
+    environment = hub.environment(tmp_path / "home")
+    seen = json.loads(run_plain(PLAIN_USER, "walker/d", layout, cwd=tmp_path, environment=environment))
     assert (seen["test"], seen["train"], seen["frames"], seen["image"]) == (4, 27, 4, [64, 48])
     assert seen["licence"] == "CC BY 4.0"
     records = [json.loads(line) for line in (data / "instructions.jsonl").read_text().splitlines()]

@@ -9,6 +9,7 @@ that 64 requests under way at 200 ms each keep more than one core busy; see benc
 import asyncio
 import json
 import os
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -61,6 +62,7 @@ class ChatClient:
         self._session: aiohttp.ClientSession | None = None
         self._reached = False
         self._failures = 0
+        self._quiet_until = 0.0  # on the monotonic clock
         self._stopped: UserError | None = None
         self.sent = 0
 
@@ -85,15 +87,23 @@ class ChatClient:
     async def _try(self, request: dict[str, Any], body: bytes) -> ChatReply:
         attempt = 0
         while True:
+            await self._hold_back()
             if self._stopped is not None:
                 raise self._stopped
             try:
                 return await self._send(request, body)
             except _TryAgainError as error:
+                if error.asked is not None and error.asked <= self.settings.max_wait:
+                    self._quiet_until = max(self._quiet_until, time.monotonic() + error.asked)
                 if attempt >= self.settings.max_retries or (error.asked or 0.0) > self.settings.max_wait:
                     raise self._failed(error, attempt) from None
                 await asyncio.sleep(wait_before(attempt, error.asked))
                 attempt += 1
+
+    async def _hold_back(self) -> None:
+        """Wait as long as the server asked any request to: its limits are those of the key, not of one request."""
+        while (left := self._quiet_until - time.monotonic()) > 0:
+            await asyncio.sleep(wait_before(0, left))
 
     def _failed(self, error: _TryAgainError, attempt: int) -> Exception:
         reason = str(error)

@@ -254,6 +254,31 @@ def test_what_is_left_out_changes_no_frame_of_any_codec(
             assert np.array_equal(read_frames(path, wanted.tolist()), whole[wanted]), (readers, wanted)
 
 
+@pytest.mark.parametrize("codec", ["libx265", "libx264", "mpeg4"])
+def test_keyframes_that_are_none_lead_nowhere_wrong(tmp_path: Path, codec: str) -> None:
+    path = tmp_path / "x.mp4"
+    false, packets = {30, 54}, []
+    options = {"libx265": {"x265-params": f"{X265}:bframes=0"}, "libx264": {"x264-params": f"{X264}:bframes=0"}}
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10, options=options.get(codec, {}))
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = 96, 72, "yuv420p", 12
+        images = (av.VideoFrame.from_ndarray(image, format="rgb24") for image in numbered(90))
+        for frame in (*images, None):
+            packets += stream.encode(frame)
+        for number, packet in enumerate(packets):
+            packet.is_keyframe |= number in false
+            container.mux(packet)
+    whole = np.stack([frame.image for frame in iter_frames(path)])
+    index = frame_index(path)
+    faults = {"mpeg4": r"marks its frame at 3\.00 s as a keyframe", "libx265": "no frame that can be decoded"}
+    if codec in faults:  # of H.264 the muxer looks for itself what is a keyframe
+        assert false <= set(index.keyframes.tolist())
+        with open_video(path) as source, pytest.raises(VideoError, match=faults[codec]):
+            list(decode(source, wanted=index.wanted([33])))
+    for wanted in ([33], [3, 33, 34], [2, 57, 80], [31]):
+        assert np.array_equal(read_frames(path, wanted), whole[wanted])
+
+
 def test_pictures_are_transformed_as_they_come(long_gop_clip: Path) -> None:
     whole = read_frames(long_gop_clip, [3, 90, 200])
     for backend in ("pyav", "decord"):

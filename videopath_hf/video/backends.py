@@ -74,8 +74,18 @@ def read_pyav(path: Path, index: FrameIndex, numbers: list[int], transform: Tran
     """Read frames by ascending number with as many readers at once as there are cores.
 
     The readers take stretches of the video as they become free, so that none waits for another. Pictures are converted
-    and transformed by the reader that decodes them.
+    and transformed by the reader that decodes them. Where that fails, all is decoded from the first frame on, for the
+    file may mark keyframes that are none.
     """
+    try:
+        return _read_pyav(path, index, numbers, transform)
+    except VideoError:
+        if len(index.keyframes) < 2:
+            raise
+        return _read_pyav(path, index._replace(keyframes=index.keyframes[:1]), numbers, transform)
+
+
+def _read_pyav(path: Path, index: FrameIndex, numbers: list[int], transform: Transform | None) -> Pictures:
     count = min(cpus(), _MOST_READERS)
     parts = _split(index, numbers, count * _PARTS) if index.pts is not None else [numbers]
     wanted = index.wanted(numbers)

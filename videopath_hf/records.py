@@ -215,11 +215,38 @@ class Answer(Record):
     seconds: dict[str, float]
 
 
+class Prediction(Answer):
+    """A line of an evaluation's `predictions.jsonl`: an answer, and what it was made from.
+
+    `frames` is how many pictures were shown, `tokens_in` how long the prompt was with them; both counts of tokens are
+    null where nobody counted. `cut` says that the answer is as long as was allowed. `asked` is the hash of question,
+    media and whether they were black: an answer to anything else is not taken for this one.
+    """
+
+    tokens: int | None  # type: ignore[assignment]  # not every server counts
+    tokens_in: int | None = None
+    frames: int | None = None
+    cut: bool = False
+    asked: str
+
+
 class Score(Record):
-    """One figure for one answer. `value` is null, never 0, where it could not be had; `reason` says why."""
+    """One figure for one answer. `value` is null, never 0, where it could not be had; `reason` says why.
+
+    `applies` is false where the record's reference gives the metric nothing to compare with: nothing was missed then.
+
+    Of a judge's, `judge` is the model that was asked and `judge_version` the one that answered, as its server names
+    it; `protocol` and `protocol_hash` say what it was asked, `date` when it answered, in UTC.
+    """
 
     schema_version: int = SCHEMA_VERSION
     id: str
     metric: str
     value: float | None
     reason: str | None = None
+    applies: bool = True
+    judge: str | None = None
+    judge_version: str | None = None
+    protocol: str | None = None
+    protocol_hash: str | None = None
+    date: str | None = None

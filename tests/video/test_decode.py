@@ -5,7 +5,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.video.conftest import number_of, numbered
+from tests.video.conftest import encoded, number_of, numbered
 from videopath_hf.errors import UserError
 from videopath_hf.samples import lecture_path
 from videopath_hf.video.backends import _split, choose_backend, unusable
@@ -186,12 +186,12 @@ def test_a_video_is_cut_for_the_readers_between_keyframes() -> None:
 
 
 def test_a_short_clip_is_not_parted_among_readers_that_would_each_decode_all_of_it(tmp_path: Path) -> None:
-    index = frame_index(_encode(tmp_path / "x.mp4", "libx264"))  # 40 frames, a keyframe every 12
+    index = frame_index(encoded(tmp_path / "x.mp4", "libx264"))  # 40 frames, a keyframe every 12
     assert _split(index, list(range(0, 40, 3)), 32) == [list(range(0, 40, 3))]
 
 
 def test_frames_nobody_refers_to_are_left_out_unless_wanted(tmp_path: Path) -> None:
-    path = _encode(tmp_path / "x.mp4", "libx264")
+    path = encoded(tmp_path / "x.mp4", "libx264")
     index = frame_index(path)
     assert index.pts is not None
     with open_video(path) as source:
@@ -286,25 +286,13 @@ def test_pictures_are_transformed_as_they_come(long_gop_clip: Path) -> None:
         assert np.array_equal(flipped, whole[[2, 0, 1], :, ::-1])
 
 
-def _encode(path: Path, codec: str) -> Path:
-    """40 numbered frames with a keyframe every 12; x264 and x265 are told to show frames across keyframes."""
-    options = {"libx264": {"x264-params": "open-gop=1:keyint=12:bframes=3"}, "libsvtav1": {"preset": "8"}}
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=10, options=options.get(codec, {}))
-        stream.width, stream.height, stream.pix_fmt, stream.gop_size = 96, 72, "yuv420p", 12
-        for image in numbered(40):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode(None))
-    return path
-
-
 @pytest.mark.parametrize("backend", ["decord", "torchcodec"])
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "libvpx-vp9", "libsvtav1"])
 def test_all_decoders_give_the_same_frames(tmp_path: Path, codec: str, backend: str) -> None:
     fault = unusable(backend)
     if fault is not None:
         pytest.skip(fault)
-    path = _encode(tmp_path / "clip.mp4", codec)
+    path = encoded(tmp_path / "clip.mp4", codec)
     wanted = [0, 1, 13, 25, 39]
     expected = read_frames(path, wanted)
     if (codec, backend) == ("libsvtav1", "decord"):
@@ -316,7 +304,7 @@ def test_all_decoders_give_the_same_frames(tmp_path: Path, codec: str, backend: 
 
 @pytest.mark.parametrize("codec", ["libx265", "libvpx-vp9", "libsvtav1"])
 def test_other_codecs_are_read_exactly(tmp_path: Path, codec: str) -> None:
-    path = _encode(tmp_path / "clip.mp4", codec)
+    path = encoded(tmp_path / "clip.mp4", codec)
     whole = np.stack([frame.image for frame in iter_frames(path)])
     assert len(whole) == 40
     assert np.array_equal(read_frames(path, [1, 14, 26, 39]), whole[[1, 14, 26, 39]])

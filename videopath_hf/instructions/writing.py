@@ -17,7 +17,7 @@ from videopath_hf.instructions.routes import Dropped, Route, WrittenClip
 from videopath_hf.instructions.settings import InstructSettings
 from videopath_hf.instructions.template import WRITER, Description
 from videopath_hf.instructions.vidrip import VidripRoute
-from videopath_hf.llm.chat import LoggedChat
+from videopath_hf.llm.chat import LoggedChat, usage_of
 from videopath_hf.llm.client import NoReplyError
 from videopath_hf.llm.dry import DryChat, Estimate
 from videopath_hf.llm.pool import run_all, run_coroutine
@@ -163,7 +163,7 @@ class _ServerWriter:
                     outcomes[clip.clip_id] = await self.outcome(chat, clip)
 
                 clips = track(self.clips, f"writing ({self.settings.writer})", total=len(self.clips))
-                return await run_all(clips, work, server.concurrency), chat
+                return await run_all(clips, work, server.begun), chat
 
         stopped, chat = run_coroutine(ask)
         done = [(clip, outcomes[clip.clip_id]) for clip in self.clips if clip.clip_id in outcomes]
@@ -185,16 +185,10 @@ class _ServerWriter:
         )
 
     def _figures(self, chat: LoggedChat, written: Sequence[WrittenClip]) -> ServerFigures:
-        server = chat.settings
-        tokens_in = sum(reply.tokens_in or 0 for reply in chat.replies)
-        tokens_out = sum(reply.tokens_out or 0 for reply in chat.replies)
         statements = [statement for clip in written for statement in clip.statements]
         return ServerFigures(
             requests_sent=chat.sent,
-            replies=len(chat.replies),
-            tokens_in=tokens_in,
-            tokens_out=tokens_out,
-            cost=server.price(tokens_in, tokens_out),
+            **usage_of(chat.replies, chat.settings)._asdict(),
             statements=sum(statement.removed is None for statement in statements),
             misdated=sum(statement.misdated and statement.removed is None for statement in statements),
             removed=dict(Counter(statement.removed for statement in statements if statement.removed is not None)),

@@ -158,13 +158,29 @@ class Media(Record):
     path: str
 
 
+class Grounding(Record):
+    """A sentence of an answer and the words of the lecture it rests on.
+
+    `source` says whether they were spoken (`transcript`) or shown on screen (`text`), `start` and `end` when. Where a
+    writer told them, `quote` is the passage that a check found for it, and `magnification` what it is seen at.
+    """
+
+    text: str
+    source: Literal["transcript", "text"]
+    start: Seconds
+    end: Seconds
+    magnification: str | None = None
+    quote: str | None = None
+
+
 class InstructionRecord(Record):
     """A question about one or more media and the answer a model should give.
 
     `answer` is the description, a line break, then `Diagnosis: <diagnosis>`; for `kind="caption"` it is the caption
     alone and `question` is empty. `messages` is the same in the chat form that TRL and chat templates take; of several
     turns `question` and `answer` are the first ones. `start` and `end` are null where the stretch of the source is not
-    known. `extra` is what a record of another format said beside all this.
+    known. `grounding` says which words the sentences of the answer rest on, as far as that is known. `extra` is what a
+    record of another format said beside all this.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -186,6 +202,7 @@ class InstructionRecord(Record):
     licence: str
     writer: str
     prompt_hash: str
+    grounding: list[Grounding] = Field(default_factory=list)
     extra: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -98,9 +98,9 @@ def test_split_kinds_and_limit_choose_and_what_is_there_instead_is_told(dataset:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nothing", "is not a dataset folder, a file of records or OWNER/NAME"),
-        ("nothing.json", "do not exist"),
-        ("some/records.json", "do not exist"),
+        ("nothing", "nothing does not exist; data are a dataset folder, .* or OWNER/NAME"),
+        ("nothing.json", "nothing.json does not exist"),
+        ("some/records.json", "records.json does not exist"),
         ("nobody/nothing", "no dataset of that id can be fetched from the Hub"),
         (".", "is not a dataset folder: it has no instructions.jsonl"),
     ],

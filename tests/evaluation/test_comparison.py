@@ -198,6 +198,14 @@ def test_the_page_shows_both_answers_and_nothing_that_a_model_said_is_markup(
     code, out, err = run("compare", weak, tmp_path, "--json")
     assert (code, out) == (2, "")
     assert "holds no results.json; give a folder that videopath evaluate" in err
+    file = tmp_path / "compared" / "compare.json"
+    for words, fault in (
+        (("compare", weak, strong, "--out", file), "compare.json is a file; give a folder"),
+        (("leaderboard", weak, "--out", tmp_path), "is a folder; give the name of a Markdown file"),
+    ):
+        code, out, err = run(*words)
+        assert (code, out) == (2, "")
+        assert fault in err
 
 
 def test_a_notebook_shows_figures_and_what_they_rest_on_and_no_markup_of_a_models(weak: Path, strong: Path) -> None:

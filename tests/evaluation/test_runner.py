@@ -76,20 +76,24 @@ def test_without_being_asked_to_nobody_is_questioned_blind(
 def test_a_finished_evaluation_is_not_done_again_and_another_one_is_refused(
     tiny: Path, dataset: Path, tmp_path: Path, asked: list[tuple[str, bool]]
 ) -> None:
-    first = evaluate_model(tiny, dataset, tmp_path / "out", SHORT)
+    model = tmp_path / "model"
+    shutil.copytree(tiny, model)
+    first = evaluate_model(model, dataset, tmp_path / "out", SHORT)
     count = len(asked)
-    assert evaluate_model(tiny, dataset, tmp_path / "out", SHORT) == first
+    assert evaluate_model(tmp_path / "." / "model", dataset, tmp_path / "out", SHORT) == first
+    moved = tmp_path / "moved"
+    model.rename(moved)
+    assert evaluate_model(moved, dataset, tmp_path / "out", SHORT) == first
+    moved.rename(model)
     assert len(asked) == count == 4
     with pytest.raises(UserError, match="another input or configuration"):
-        evaluate_model(tiny, dataset, tmp_path / "out", EvaluateSettings(max_new_tokens=7, blind=True))
-    other = tmp_path / "other"
-    shutil.copytree(tiny, other)
-    weights = other / "model.safetensors"
+        evaluate_model(model, dataset, tmp_path / "out", EvaluateSettings(max_new_tokens=7, blind=True))
+    weights = model / "model.safetensors"
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(data)
     with pytest.raises(UserError, match="another input or configuration"):
-        evaluate_model(other, dataset, tmp_path / "out", SHORT)
+        evaluate_model(model, dataset, tmp_path / "out", SHORT)
 
 
 def test_after_a_kill_only_what_is_missing_is_asked(
@@ -196,7 +200,7 @@ def test_models_and_data_that_are_not_there_are_named_and_nothing_is_left_behind
 ) -> None:
     with pytest.raises(UserError, match="nowhere"):
         evaluate_model(tmp_path / "nowhere", dataset, tmp_path / "out", SHORT)
-    with pytest.raises(UserError, match="not a dataset folder"):
+    with pytest.raises(UserError, match="nothing does not exist; data are a dataset folder"):
         evaluate_model(tiny, tmp_path / "nothing", tmp_path / "out", SHORT)
     shutil.copytree(dataset, tmp_path / "data")
     path = tmp_path / "data" / "instructions.jsonl"

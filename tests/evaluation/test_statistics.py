@@ -49,6 +49,7 @@ def test_what_has_no_score_is_left_out_and_a_column_of_one_video_has_no_interval
     assert (first.low, first.high) == (1.0, 3.0)
     assert second == third == NO_INTERVAL
     assert bootstrap(values, ["a", "a", "a"], 500, seed=0) == [NO_INTERVAL] * 3
+    assert bootstrap(np.full((30, 1), 0.1), [str(number) for number in range(30)], 500, seed=0) == [NO_INTERVAL]
 
 
 def test_the_same_seed_gives_the_same_interval_and_many_videos_need_no_more_memory() -> None:

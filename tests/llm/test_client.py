@@ -63,6 +63,24 @@ def test_a_date_in_retry_after_is_waited_for() -> None:
     assert time.perf_counter() - start > 0.9  # dates have whole seconds
 
 
+def test_a_server_that_limits_gets_no_other_request_before_its_time_either() -> None:
+    limited: list[float] = []
+    arrived: list[float] = []
+
+    def behave(request: dict[str, Any], _: int) -> Reply:
+        arrived.append(time.monotonic())
+        if len(arrived) == 3:
+            limited.append(time.monotonic())
+            return Reply(429, "", {"Retry-After": "1"})
+        return said("fine")._replace(delay=0.3)
+
+    with serve(behave) as server:
+        outcomes = ask(server, count=12, concurrency=3)
+    assert all(isinstance(outcome, ChatReply) for outcome in outcomes)
+    assert len(arrived) == 13
+    assert all(time >= limited[0] + 0.95 for time in arrived[3:])
+
+
 def test_a_longer_wait_than_allowed_is_not_waited_for() -> None:
     with serve(failing_first(Reply(429, "tomorrow", {"Retry-After": "86400"}))) as server:
         (error,) = ask(server, max_wait=5)
@@ -73,7 +91,7 @@ def test_a_longer_wait_than_allowed_is_not_waited_for() -> None:
 def test_one_that_waits_to_be_tried_again_leaves_its_place_to_another() -> None:
     def behave(request: dict[str, Any], tries: int) -> Reply:
         first = request["messages"][0]["content"] == "request 0"
-        return Reply(429, "", {"Retry-After-Ms": "300"}) if first and tries == 0 else said("fine")
+        return Reply(503, "", {"Retry-After-Ms": "300"}) if first and tries == 0 else said("fine")
 
     with serve(behave) as server:
         assert all(isinstance(reply, ChatReply) for reply in ask(server, count=4, concurrency=1))

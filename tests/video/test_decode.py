@@ -11,7 +11,7 @@ from videopath_hf.samples import lecture_path
 from videopath_hf.video.backends import _split, choose_backend, unusable
 from videopath_hf.video.container import decode, open_video
 from videopath_hf.video.decode import iter_frames, read_frames
-from videopath_hf.video.frame_index import FrameIndex, frame_index
+from videopath_hf.video.frame_index import FrameIndex, _is_closed, frame_index
 from videopath_hf.video.probe import VideoError, probe
 
 
@@ -195,9 +195,88 @@ def test_frames_nobody_refers_to_are_left_out_unless_wanted(tmp_path: Path) -> N
     index = frame_index(path)
     assert index.pts is not None
     with open_video(path) as source:
-        came = [int(frame.pts or 0) for frame in decode(source, wanted={int(index.pts[21])})]
+        came = [int(frame.pts or 0) for frame in decode(source, wanted=index.wanted([21]))]
     assert int(index.pts[21]) in came
     assert len(came) < 0.8 * len(index.times)
+
+
+def test_groups_that_hold_nothing_wanted_and_the_rest_of_a_group_are_not_decoded(long_gop_clip: Path) -> None:
+    index = frame_index(long_gop_clip)  # 240 frames, a keyframe every 40
+    with open_video(long_gop_clip) as source:
+        came = [frame.pts for frame in decode(source, wanted=index.wanted([42, 43, 170]))]
+    numbers = np.searchsorted(index.pts, came)
+    assert {42, 43, 170} <= set(numbers)
+    assert all(40 <= number < 47 or 160 <= number < 174 for number in numbers)
+
+
+def test_groups_are_closed_where_file_and_screen_agree_on_what_follows_a_keyframe() -> None:
+    key, other = True, False
+    assert _is_closed([(0, key), (2, other), (1, other), (3, key), (4, other)])
+    assert not _is_closed([(0, key), (1, other), (5, key), (3, other)])
+    assert not _is_closed([(0, key), (4, other), (3, key), (5, other)])
+
+
+X264, X265 = "keyint=12:min-keyint=12:scenecut=0", "keyint=12:min-keyint=12:log-level=none"
+STREAMS = [
+    *(("libx264", {"x264-params": f"{X264}:{more}"}) for more in ("bframes=0", "bframes=3", "bframes=3:ref=5")),
+    # Keyframes across which the decoder is not told to forget: nothing is shown before them that comes after.
+    ("libx264", {"x264-params": f"{X264}:bframes=0:open-gop=1"}),
+    ("libx264", {"x264-params": f"{X264}:bframes=3:open-gop=1"}),
+    ("libx264", {"x264-params": "intra-refresh=1:keyint=12"}),
+    *(("libx265", {"x265-params": f"{X265}:{more}"}) for more in ("bframes=0", "bframes=4:open-gop=1", "open-gop=0")),
+    ("mpeg2video", {"bf": "2"}),
+    ("mpeg4", {"bf": "2"}),
+    ("libvpx-vp9", {"deadline": "realtime"}),
+    ("libsvtav1", {"preset": "10"}),
+    ("mjpeg", {}),
+]
+
+
+@pytest.mark.parametrize(("codec", "options"), STREAMS, ids=lambda value: str(value).replace(" ", ""))
+def test_what_is_left_out_changes_no_frame_of_any_codec(
+    tmp_path: Path, codec: str, options: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10, options=options)
+        stream.width, stream.height, stream.gop_size = 96, 72, 12
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for image in numbered(90):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    whole = np.stack([frame.image for frame in iter_frames(path)])
+    assert len(whole) == 90
+    rng = np.random.default_rng(0)
+    for readers in (1, 2):
+        monkeypatch.setattr("videopath_hf.video.backends.cpus", lambda readers=readers: readers)
+        for count in (1, 2, 3, 7, 30):
+            wanted = np.sort(rng.choice(90, count, replace=False))
+            assert np.array_equal(read_frames(path, wanted.tolist()), whole[wanted]), (readers, wanted)
+
+
+@pytest.mark.parametrize("codec", ["libx265", "libx264", "mpeg4"])
+def test_keyframes_that_are_none_lead_nowhere_wrong(tmp_path: Path, codec: str) -> None:
+    path = tmp_path / "x.mp4"
+    false, packets = {30, 54}, []
+    options = {"libx265": {"x265-params": f"{X265}:bframes=0"}, "libx264": {"x264-params": f"{X264}:bframes=0"}}
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10, options=options.get(codec, {}))
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = 96, 72, "yuv420p", 12
+        images = (av.VideoFrame.from_ndarray(image, format="rgb24") for image in numbered(90))
+        for frame in (*images, None):
+            packets += stream.encode(frame)
+        for number, packet in enumerate(packets):
+            packet.is_keyframe |= number in false
+            container.mux(packet)
+    whole = np.stack([frame.image for frame in iter_frames(path)])
+    index = frame_index(path)
+    faults = {"mpeg4": r"marks its frame at 3\.00 s as a keyframe", "libx265": "no frame that can be decoded"}
+    if codec in faults:  # of H.264 the muxer looks for itself what is a keyframe
+        assert false <= set(index.keyframes.tolist())
+        with open_video(path) as source, pytest.raises(VideoError, match=faults[codec]):
+            list(decode(source, wanted=index.wanted([33])))
+    for wanted in ([33], [3, 33, 34], [2, 57, 80], [31]):
+        assert np.array_equal(read_frames(path, wanted), whole[wanted])
 
 
 def test_pictures_are_transformed_as_they_come(long_gop_clip: Path) -> None:

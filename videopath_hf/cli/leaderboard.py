@@ -26,10 +26,13 @@ def leaderboard(
     The paper's are the authors' own figures with their judge. Results of different data, judges or protocols stand in
     tables of their own and are not ranked together.
     """
+    from videopath_hf.errors import UserError
     from videopath_hf.evaluation.leaderboard import board, board_markdown
     from videopath_hf.evaluation.results import read_results
     from videopath_hf.files import write_text
 
+    if out is not None and out.is_dir():
+        raise UserError(f"{out} is a folder; give the name of a Markdown file with --out")
     tables = board([read_results(path)[0] for path in results or ()])
     if out is not None:
         write_text(out, board_markdown(tables))

@@ -122,7 +122,8 @@ def find_data(data: str | Path, settings: ScoreSettings, media: Sequence[Path] =
         return DataSource(str(data), key, settings, source)
     if not _HUB_ID.fullmatch(str(data)) or path.suffix.lower() in (".json", ".jsonl", ".csv", ".zip", ".yaml"):
         raise UserError(
-            f"data {data} do not exist: {data} is not a dataset folder, a file of records or OWNER/NAME on the Hub"
+            f"{data} does not exist; data are a dataset folder, a .json, .jsonl, .csv or .zip file of records, or "
+            "OWNER/NAME of what was published on the Hub"
         )
     commit = _data_commit(str(data), settings.data_revision)
     return DataSource(str(data), commit, settings, commit=commit)

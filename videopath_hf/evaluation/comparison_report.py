@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from videopath_hf.data.stores import MediaStores
+from videopath_hf.errors import UserError
+from videopath_hf.evaluation.cases import strips_of
 from videopath_hf.evaluation.columns import NORM_AVERAGE, TOPS, is_judged, label
 from videopath_hf.evaluation.comparison import Change, ComparisonResult, Difference, Side
-from videopath_hf.evaluation.report import strips_of
 from videopath_hf.evaluation.tables import aligned, number
 from videopath_hf.files import write_json, write_text
 
@@ -27,7 +28,13 @@ def comparison_rows(result: ComparisonResult) -> list[list[str]]:
 
 
 def write_comparison(result: ComparisonResult, a: Side, b: Side, out: Path) -> Path:
-    """Write `compare.json` and `compare.html` into `out` and return the page's path."""
+    """Write `compare.json` and `compare.html` into `out` and return the page's path.
+
+    Raises:
+        UserError: `out` is a file.
+    """
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; give a folder for compare.html and compare.json with --out")
     from markupsafe import Markup
 
     from videopath_hf.reporting.figures import difference_intervals

@@ -1,7 +1,7 @@
 """The end of an evaluation: answers scored, summed up, and written with all that they rest on."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from videopath_hf.evaluation.judge import Judge
 from videopath_hf.evaluation.metrics import describe_metrics, majority_accuracy
 from videopath_hf.evaluation.predicting import Answers, Failure
 from videopath_hf.evaluation.report import write_report
-from videopath_hf.evaluation.results import RECORDS, EvaluationResult, Spent, VariantResult, file_of
+from videopath_hf.evaluation.results import RECORDS, EvaluationResult, JudgeInfo, Spent, VariantResult, file_of
 from videopath_hf.evaluation.scoring import judge_samples, looks_at_consistency, score_answers
 from videopath_hf.evaluation.settings import ScoreSettings, Variant
 from videopath_hf.evaluation.summary import (
@@ -82,6 +82,36 @@ def conclude(
         )
     start = time.perf_counter()
     judge = Judge(settings.judge, out / JUDGE_LOG) if settings.judge else None
+    failures = _write_records(benchmark, out, answered)
+    variants = {variant: _score(benchmark, out, settings, answered, variant, judge) for variant in answered.variants}
+    seconds = round(time.perf_counter() - start, 3)
+    data = data_info(benchmark, settings, media_hash)
+    predictions = [line for answers in answered.variants.values() for line in answers.predictions.values()]
+    spent = {**answered.spent, "judge": Spent(**judge.usage._asdict())} if judge else dict(answered.spent)
+    taken = data.records / (data.records + data.rejected)
+    result = EvaluationResult(
+        model=identity,
+        data=data,
+        judge=_asked(settings, variants),
+        settings=settings.model_dump(mode="json"),
+        metrics=describe_metrics(settings.metrics),
+        versions=installed_versions(_PACKAGES),
+        date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        variants=variants,
+        majority_accuracy=majority_accuracy([record.diagnosis for record in benchmark.records]),
+        coverage=min(*(variant.coverage for variant in variants.values()), taken, answered.used),
+        failures=failure_reasons(failures),
+        spent=spent,
+        tokens=tokens_of(predictions),
+        seconds={**seconds_of(predictions), "score": seconds},
+        notes=[*answered.notes, *notes_on(variants, data, {} if identity.kind == "file" else failures)],
+    )
+    write_report(out, result, benchmark.stores)
+    return result
+
+
+def _write_records(benchmark: Benchmark, out: Path, answered: Answered) -> dict[str, str]:
+    """Write what was asked and what was not answered; gives the reasons by record."""
     write_records(out / RECORDS, benchmark.records)
     write_some(out / "rejects.jsonl", benchmark.rejects)
     failures = [
@@ -90,40 +120,14 @@ def conclude(
         for name, reason in answers.failures.items()
     ]
     write_some(out / "failures.jsonl", failures)
-    variants = {variant: _score(benchmark, out, settings, answered, variant, judge) for variant in answered.variants}
-    scoring = round(time.perf_counter() - start, 3)
-    data = data_info(benchmark, settings, media_hash)
-    predictions = [line for answers in answered.variants.values() for line in answers.predictions.values()]
-    spent = dict(answered.spent)
-    asked = judge_info(settings)
-    if judge and asked:
-        spent["judge"] = Spent(**judge.usage._asdict())
-        said = (variant.judge.judge_version for variant in variants.values() if variant.judge)
-        asked = asked.model_copy(update={"version": next(filter(None, said), None)})
-    every = {failure.id: failure.reason for failure in failures}
-    result = EvaluationResult(
-        model=identity,
-        data=data,
-        judge=asked,
-        settings=settings.model_dump(mode="json"),
-        metrics=describe_metrics(settings.metrics),
-        versions=installed_versions(_PACKAGES),
-        date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        variants=variants,
-        majority_accuracy=majority_accuracy([record.diagnosis for record in benchmark.records]),
-        coverage=min(
-            *(variant.coverage for variant in variants.values()),
-            data.records / (data.records + data.rejected),
-            answered.used,
-        ),
-        failures=failure_reasons(every),
-        spent=spent,
-        tokens=tokens_of(predictions),
-        seconds={**seconds_of(predictions), "score": scoring},
-        notes=[*answered.notes, *notes_on(variants, data, {} if identity.kind == "file" else every)],
-    )
-    write_report(out, result, benchmark.stores)
-    return result
+    return {failure.id: failure.reason for failure in failures}
+
+
+def _asked(settings: ScoreSettings, variants: Mapping[Variant, VariantResult]) -> JudgeInfo | None:
+    """Who judges, and which version of it answered."""
+    said = (variant.judge.judge_version for variant in variants.values() if variant.judge)
+    judge = judge_info(settings)
+    return judge.model_copy(update={"version": next(filter(None, said), None)}) if judge else None
 
 
 def _score(

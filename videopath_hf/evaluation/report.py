@@ -2,23 +2,19 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from videopath_hf.data.sources import reason_kind
-from videopath_hf.data.stores import Found, MediaStores, as_file
-from videopath_hf.errors import UserError
+from videopath_hf.data.stores import MediaStores
+from videopath_hf.evaluation.cases import known_values, ranking_column, worst_and_best
 from videopath_hf.evaluation.columns import (
-    AVERAGE,
     NORM_AVERAGE,
     TOPS,
     Column,
     Group,
     Table,
-    column_order,
     is_judged,
     label,
 )
@@ -29,10 +25,8 @@ from videopath_hf.files import read_records, write_text
 from videopath_hf.records import InstructionRecord, Prediction, Score
 from videopath_hf.reporting.frames import image_strip, video_strip
 
-_CASES = 5
 _GROUPS = 40
 _NOT_BY_GROUP = (NORM_AVERAGE, BLEU, "encoder_precision", "encoder_recall")
-_RANKED_BY = (AVERAGE, ROUGE_L)
 
 
 def write_report(out: Path, result: EvaluationResult, stores: MediaStores) -> None:
@@ -51,7 +45,7 @@ def write_report(out: Path, result: EvaluationResult, stores: MediaStores) -> No
     predictions = _read(out / file_of("predictions", "full"), Prediction)
     scores = read_records(out / file_of("scores", "full"), Score)
     table = Table(records, scores)
-    ranked = next((name for name in _RANKED_BY if name in (*table.metrics, *_average(table))), table.metrics[0])
+    ranked = ranking_column(table)
     body = render(
         "evaluation.html",
         result=result,
@@ -62,7 +56,7 @@ def write_report(out: Path, result: EvaluationResult, stores: MediaStores) -> No
         resamples=f"{result.settings['resamples']:,}",
         histograms=Markup(_histograms(table)),
         groups=_groups(result),
-        cases=_cases(table, ranked, {line.id: line for line in predictions}, scores, stores),
+        cases=worst_and_best(table, ranked, {line.id: line for line in predictions}, scores, stores),
         ranked_by=label(ranked),
         answered=result.variants["full"].answered,
         nulls=_nulls(out, result),
@@ -75,10 +69,6 @@ def write_report(out: Path, result: EvaluationResult, stores: MediaStores) -> No
 
 def _read(path: Path, cls: Any) -> list[Any]:
     return read_records(path, cls) if path.exists() else []
-
-
-def _average(table: Table) -> list[str]:
-    return [AVERAGE] if table.averages is not None else []
 
 
 def _cards(result: EvaluationResult) -> list[tuple[str, str]]:
@@ -127,15 +117,11 @@ def _cell(column: Column | None) -> dict[str, Any]:
 def _histograms(table: Table) -> str:
     from videopath_hf.reporting.figures import score_histograms
 
-    shown = {name: known for name in table.metrics if len(known := _known(table.of(name)))}
+    shown = {name: known for name in table.metrics if len(known := known_values(table.of(name)))}
     if not shown:
         return ""
     tops = {label(name): TOPS[is_judged(name)] for name in shown}
     return score_histograms({label(name): values for name, values in shown.items()}, tops)
-
-
-def _known(values: Any) -> list[float]:
-    return [float(value) for value in values[~np.isnan(values)]]
 
 
 def _groups(result: EvaluationResult) -> list[dict[str, Any]]:
@@ -157,112 +143,6 @@ def _groups(result: EvaluationResult) -> list[dict[str, Any]]:
 def _group_row(group: Group, header: Sequence[str]) -> dict[str, Any]:
     cells = [_cell(group.columns.get(name)) for name in header]
     return {"name": group.name, "records": group.records, "videos": group.videos, "cells": cells}
-
-
-def _cases(
-    table: Table,
-    ranked: str,
-    predictions: Mapping[str, Prediction],
-    scores: Sequence[Score],
-    stores: MediaStores,
-) -> list[dict[str, Any]]:
-    """The worst and the best records by a column, none of them twice and one a clip."""
-    values = table.of(ranked)
-    order = [int(row) for row in np.argsort(values, kind="stable") if not np.isnan(values[row])]
-    worst = _one_a_clip(table, order)
-    worst = worst[: min(_CASES, (len(worst) + 1) // 2)]
-    best = [row for row in _one_a_clip(table, order[::-1]) if row not in worst][:_CASES]
-    by_record: dict[str, list[Score]] = {}
-    for score in scores:
-        by_record.setdefault(score.id, []).append(score)
-    return [
-        {"title": title, "cases": [_case(table.records[row], predictions, by_record, stores) for row in rows]}
-        for title, rows in (("Worst answers", worst), ("Best answers", best))
-        if rows
-    ]
-
-
-def _one_a_clip(table: Table, order: Sequence[int]) -> list[int]:
-    first: dict[tuple[str, ...], int] = {}
-    for row in order:
-        first.setdefault(tuple(medium.path for medium in table.records[row].media) or (table.records[row].id,), row)
-    return list(first.values())
-
-
-def _case(
-    record: InstructionRecord,
-    predictions: Mapping[str, Prediction],
-    scores: Mapping[str, list[Score]],
-    stores: MediaStores,
-) -> dict[str, Any]:
-    said = predictions.get(record.id)
-    strips, faults = strips_of(record, said, stores)
-    own = sorted(
-        (score for score in scores.get(record.id, ()) if score.applies), key=lambda score: column_order(score.metric)
-    )
-    return {
-        "id": record.id,
-        "about": ", ".join(text for text in (record.organ, record.diagnosis) if text),
-        "question": record.question,
-        "answer": said.answer if said else "",
-        "reference": record.answer,
-        "strips": strips,
-        "faults": faults,
-        "explained": [
-            {"name": label(score.metric), "value": number(score.value, 2), "reason": score.reason}
-            for score in own
-            if score.reason
-        ],
-        "plain": ", ".join(f"{label(score.metric)} {number(score.value, 2)}" for score in own if not score.reason),
-    }
-
-
-def strips_of(
-    record: InstructionRecord, said: Prediction | None, stores: MediaStores
-) -> tuple[list[dict[str, str]], list[str]]:
-    """Pictures of a record's media with captions, and why others cannot be shown.
-
-    Args:
-        record (`InstructionRecord`): whose media.
-        said (`Prediction`, *optional*): the answer, which knows the frames that the model saw.
-        stores (`MediaStores`): where media are.
-    """
-    strips: list[dict[str, str]] = []
-    faults: list[str] = []
-    videos = [medium for medium in record.media if medium.type == "video"]
-    # Times of several videos stand one after the other in an answer, and nobody knows where one ends.
-    times = said.frame_times if said and len(videos) == 1 else []
-    for medium in record.media:
-        try:
-            found = stores.find(medium.path)
-            if found is None:
-                faults.append(f"{medium.path} is not at hand")
-                continue
-            strips.append(_strip(found, medium.type == "video", times, medium.path))
-        except UserError as error:
-            faults.append(str(error))
-    return strips, faults
-
-
-def _strip(found: Found, is_video: bool, times: Sequence[float], name: str) -> dict[str, str]:
-    with as_file(found) as path:
-        if not is_video:
-            from PIL import Image
-
-            try:
-                with Image.open(path) as picture:
-                    return {"uri": image_strip(picture), "caption": name}
-            except (OSError, ValueError, Image.DecompressionBombError) as error:
-                raise UserError(f"{found.place} cannot be shown: {error}") from None
-        uri, shown = video_strip(path, times)
-    where = ", ".join(f"{time:.1f}" for time in shown)
-    if not times:
-        return {
-            "uri": uri,
-            "caption": f"{name}: evenly spaced frames, at {where} s; which ones the model saw is not known",
-        }
-    some = f"{len(shown)} of the {len(times)}" if len(shown) < len(times) else f"the {len(times)}"
-    return {"uri": uri, "caption": f"{name}: {some} frames the model saw, at {where} s"}
 
 
 def _nulls(out: Path, result: EvaluationResult) -> list[dict[str, Any]]:

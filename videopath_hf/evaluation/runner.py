@@ -59,8 +59,8 @@ def evaluate_model(
     out = Path(out)
     hashes = Hashes(kept_hashes(out))
     identity = identify(str(model), settings, hashes)
+    key = _key(identity, name, source, settings)
     identity = identity.model_copy(update={"name": name or identity.name})
-    key = content_hash(identity, source.key, settings.identity(), judge_info(settings), __version__)
 
     def answer(benchmark: Benchmark) -> Answered:
         return _ask_model(str(model), benchmark, out, settings, identity, hashes)
@@ -101,7 +101,7 @@ def score_predictions(
         raise UserError(f"{path} is not a file of answers: it does not exist or is a folder")
     identity = ModelIdentity(name=name or path.stem, kind="file", key=file_sha256(path), details={"file": str(path)})
     out = Path(out)
-    key = content_hash(identity, source.key, settings.identity(), judge_info(settings), __version__)
+    key = _key(identity, name, source, settings)
 
     def answer(benchmark: Benchmark) -> Answered:
         return _match_file(path, benchmark, out, settings, identity)
@@ -109,6 +109,13 @@ def score_predictions(
     with claim_output(out, key, "score"):
         result = _finish(source, out, settings, identity, None, answer)
     return _checked(result, out, settings)
+
+
+def _key(identity: ModelIdentity, name: str | None, source: DataSource, settings: ScoreSettings) -> str:
+    """What a folder is claimed for; where a model or a file lies, and how that is written, does not matter."""
+    details = {field: value for field, value in identity.details.items() if field != "file"}
+    asked = (source.key, settings.identity(), judge_info(settings))
+    return content_hash(identity.kind, identity.key, details, name, *asked, __version__)
 
 
 def kept_hashes(out: Path) -> Path:

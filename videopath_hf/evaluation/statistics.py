@@ -16,11 +16,13 @@ Derive = Callable[[Values], Values]
 
 LEVEL = 0.95
 _AT_ONCE = 4_000_000  # counts held at a time
+_SAME = 1e-9  # what sums of floats may be apart
 _ALL_FLIPS = 14  # so many videos' 2^n flips are all looked at, in place of a sample
 
 
 class Interval(NamedTuple):
-    """Where the middle 95% of the resampled values lie; None where there are fewer than two source videos."""
+    """Where the middle 95% of the resampled values lie. None with fewer than two source videos, and where all of them
+    have the same: that says nothing of what others would have."""
 
     low: float | None
     high: float | None
@@ -140,8 +142,8 @@ def _interval(replicates: Values) -> Interval:
     known = replicates[~np.isnan(replicates)]
     if not len(known):
         return NO_INTERVAL
-    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(low), float(high))
+    low, high = (float(end) for end in np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
+    return Interval(low, high) if known.max() - known.min() > _SAME else NO_INTERVAL
 
 
 def _flip_test(differences: Values, videos: Sequence[str], resamples: int, seed: int) -> float:

@@ -31,7 +31,8 @@ WRITTEN = "written.jsonl"
 
 class ServerFigures(BaseModel):
     """What a server was asked: requests sent (every try counted), replies there are by now and their tokens as the
-    server counted them, what they cost where prices are set; statements kept in answers, and removed by reason."""
+    server counted them, what they cost where prices are set; statements kept in answers, those of them that had cited
+    other seconds than those of the words they rest on, and those removed, by reason."""
 
     requests_sent: int
     replies: int
@@ -39,6 +40,7 @@ class ServerFigures(BaseModel):
     tokens_out: int
     cost: float | None
     statements: int
+    misdated: int
     removed: dict[str, int]
 
 
@@ -75,6 +77,16 @@ def prompt_hash(settings: InstructSettings) -> str:
     prompts = None if settings.writer == "template" else _route(settings, frozenset()).prompts.hash
     wordings = templates_hash(load_wordings(settings.questions))
     return content_hash(settings.writer, prompts, wordings, settings.identity())
+
+
+def prompt_versions(settings: InstructSettings) -> dict[str, int]:
+    """The versions that the files of prompts and wordings in use say they have."""
+    versions = {"questions": load_wordings(settings.questions).version}
+    return (
+        versions
+        if settings.writer == "template"
+        else {settings.writer: _route(settings, frozenset()).prompts.version, **versions}
+    )
 
 
 def write_descriptions(curated: Path, out: Path, clips: Sequence[ClipRecord], settings: InstructSettings) -> Writing:
@@ -178,6 +190,7 @@ class _ServerWriter:
             requests_sent=chat.sent,
             **usage_of(chat.replies, chat.settings)._asdict(),
             statements=sum(statement.removed is None for statement in statements),
+            misdated=sum(statement.misdated and statement.removed is None for statement in statements),
             removed=dict(Counter(statement.removed for statement in statements if statement.removed is not None)),
         )
 
@@ -185,4 +198,5 @@ class _ServerWriter:
 def _described(clip: ClipRecord, written: WrittenClip) -> Described:
     if written.diagnosis is not None:
         clip = clip.model_copy(update={"diagnosis": written.diagnosis})
-    return Described(clip, Description(tuple(written.kept), "written", written.reasoning))
+    grounding = tuple(written.grounding)
+    return Described(clip, Description(tuple(written.kept), "written", written.reasoning, grounding))

@@ -8,6 +8,7 @@ that 64 requests under way at 200 ms each keep more than one core busy; see benc
 
 import asyncio
 import json
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -62,6 +63,7 @@ class ChatClient:
         self._session: aiohttp.ClientSession | None = None
         self._reached = False
         self._failures = 0
+        self._quiet_until = 0.0  # on the monotonic clock
         self._stopped: UserError | None = None
         self.sent = 0
 
@@ -88,6 +90,7 @@ class ChatClient:
         while True:
             try:
                 async with self._slots:  # not held while waiting to try again
+                    await self._hold_back()
                     if self._stopped is not None:
                         raise self._stopped
                     return await self._send(request, body)
@@ -96,6 +99,11 @@ class ChatClient:
                     raise self._failed(error, attempt) from None
                 await asyncio.sleep(wait_before(attempt, error.asked))
                 attempt += 1
+
+    async def _hold_back(self) -> None:
+        """Wait as long as the server asked a request to that was over its limits, for these are the key's."""
+        while (left := self._quiet_until - time.monotonic()) > 0:
+            await asyncio.sleep(wait_before(0, left))
 
     def _failed(self, error: _TryAgainError, attempt: int) -> Exception:
         reason = str(error)
@@ -167,6 +175,8 @@ class ChatClient:
         reason = f"the server answered {status}: {message}".rstrip(": ")
         if remedy := refused_field(message, request):
             raise UserError(f"{settings.base_url}: {reason}; {remedy}")
+        if status == 429 and asked is not None and asked <= self.settings.max_wait:
+            self._quiet_until = max(self._quiet_until, time.monotonic() + asked)
         if is_retried(status):
             raise _TryAgainError(reason, asked)
         raise NoReplyError(reason)

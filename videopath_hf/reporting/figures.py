@@ -52,11 +52,11 @@ def length_histograms(lengths: Mapping[str, Sequence[int]], unit: str, limit: in
 
     def draw(axes: Any) -> None:
         for axis, (name, values) in zip(axes[0], lengths.items(), strict=True):
-            axis.hist(values, bins=40, color=_TRAIN)
+            axis.hist(values, bins=min(40, max(5, len(set(values)))), color=_TRAIN)
             if limit is not None and max(values) > limit / 4:
                 axis.axvline(limit, color=_TEST, linewidth=1.2)
             axis.set(title=f"{name} ({len(values):,})", xlabel=f"{unit} a record", ylim=(0, None))
-            axis.locator_params(axis="x", nbins=5, integer=True)
+            axis.locator_params(axis="both", nbins=5, integer=True)
         axes[0][0].set_ylabel("records")
 
     return _svg(len(lengths), (3 * len(lengths) + 0.6, 2.6), draw)

@@ -99,6 +99,28 @@ def test_our_model_answers_in_a_batch_as_it_does_in_a_session(tiny: Path, asks: 
     assert [answer.frame_times for answer in one.values()] == [many[name].frame_times for name in one]
 
 
+def test_an_answer_ends_at_its_end_token_however_long_the_others_of_its_batch_are(
+    stock: dict[str, Path], asks: list[Ask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = opened(stock["qwen2_vl"], batch_size=2)
+    tokenizer = predictor.processor.tokenizer
+    spoken = ["Blunt villi.", "Blunt villi in all fields of the duodenum."]
+    rows = [tokenizer(text + "<|im_end|>")["input_ids"] for text in spoken]
+    longest = max(map(len, rows))
+
+    def speak(**inputs: Any) -> torch.Tensor:
+        # What comes after the end is padding, or whatever a model that does not stop goes on with.
+        filled = [row + tokenizer("more")["input_ids"] * (longest - len(row)) for row in rows]
+        said = torch.tensor([row[:longest] for row in filled])
+        return torch.cat([inputs["input_ids"], said], dim=1)
+
+    monkeypatch.setattr(predictor.model, "generate", speak)
+    answers = said(predictor, [ask for ask in asks if ask.media[0][0] == "video"])
+    assert [(answer.text, answer.tokens, answer.cut) for answer in answers.values()] == [
+        (text, len(row), False) for text, row in zip(spoken, rows, strict=True)
+    ]
+
+
 def test_videos_of_unequal_length_are_not_stacked_but_answered(
     stock: dict[str, Path], asks: list[Ask], tmp_path: Path
 ) -> None:

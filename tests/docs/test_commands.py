@@ -14,7 +14,7 @@ SHELL = all_blocks("bash", "sh", "shell", "console")
 @pytest.fixture(autouse=True)
 def _in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    for server in ("WRITER", "JUDGE"):
+    for server in ("WRITER", "JUDGE", "PREDICTOR"):
         monkeypatch.setenv(f"VIDEOPATH_{server}_BASE_URL", "http://localhost:8000/v1")
         monkeypatch.setenv(f"VIDEOPATH_{server}_MODEL", "my-model")
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from tests.llm.chat_server import Reply, mark, said, serve
 from videopath_hf.data.folder import read_instructions
-from videopath_hf.evaluation.frames import video_strip
 from videopath_hf.evaluation.runner import EvaluateSettings, evaluate_model
+from videopath_hf.reporting.frames import video_strip
 from videopath_hf.settings import load_settings
 from videopath_hf.video.encode import write_clip
 

@@ -8,10 +8,10 @@ import numpy as np
 from videopath_hf.data.stores import Found, MediaStores, as_file
 from videopath_hf.errors import UserError
 from videopath_hf.evaluation.columns import AVERAGE, Table, column_order, label
-from videopath_hf.evaluation.frames import image_strip, video_strip
 from videopath_hf.evaluation.metrics import ROUGE_L
 from videopath_hf.evaluation.tables import number
 from videopath_hf.records import InstructionRecord, Prediction, Score
+from videopath_hf.reporting.frames import image_strip, video_strip
 
 _CASES = 5
 

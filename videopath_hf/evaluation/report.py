@@ -23,7 +23,6 @@ from videopath_hf.evaluation.results import RECORDS, EvaluationResult, file_of
 from videopath_hf.evaluation.tables import basis, interval, number, result_markdown
 from videopath_hf.files import read_records, write_text
 from videopath_hf.records import InstructionRecord, Prediction, Score
-from videopath_hf.reporting.frames import image_strip, video_strip
 
 _GROUPS = 40
 _NOT_BY_GROUP = (NORM_AVERAGE, BLEU, "encoder_precision", "encoder_recall")

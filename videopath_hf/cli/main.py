@@ -6,6 +6,7 @@ import sys
 import typer
 
 from videopath_hf import RESEARCH_NOTICE, __version__
+from videopath_hf.cli import app as app_command
 from videopath_hf.cli import (
     ask,
     convert,
@@ -46,6 +47,7 @@ app.command(name="merge", epilog=merge.EXAMPLE)(merge.merge)
 app.command(name="evaluate", epilog=evaluate.EXAMPLE)(evaluate.evaluate)
 app.command(name="convert", epilog=convert.EXAMPLE)(convert.convert)
 app.command(name="ask", epilog=ask.EXAMPLE)(ask.ask)
+app.command(name="app", epilog=app_command.EXAMPLE)(app_command.app)
 app.command(name="doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
 
 

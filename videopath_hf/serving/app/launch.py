@@ -1,0 +1,149 @@
+"""The app on a port: models are opened, the page is served, and when it ends everything is cleaned up."""
+
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+from videopath_hf.errors import MissingExtraError, UserError
+from videopath_hf.progress import note
+from videopath_hf.serving.app.settings import AppSettings
+
+DEMO_MODEL = Path("demo_out") / "stage3_video_sft" / "merged"
+"""What `videopath demo` leaves, and is taken where no model is named."""
+
+
+def run_app(
+    model: str | None = None,
+    compare: str | None = None,
+    *,
+    settings: AppSettings | None = None,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    share: bool = False,
+    device: str = "auto",
+    dtype: str = "auto",
+    bits: int | None = None,
+    revision: str | None = None,
+    uploads: Path | None = None,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve the app until the process is told to end.
+
+    Args:
+        model (`str`, *optional*): checkpoint folder or Hub id; the demo's, if there is one, where omitted.
+        compare (`str`, *optional*): a second one, which answers each question beside the first.
+        settings (`AppSettings`, *optional*): limits, and how the models look at videos.
+        host (`str`, defaults to `"127.0.0.1"`): address to listen at; `"0.0.0.0"` for all of this machine's.
+        port (`int`, *optional*): the first free one from 7860 on if omitted.
+        share (`bool`, defaults to `False`): also at a public address of Gradio's, which everything then passes.
+        device, dtype, bits, revision: as of [`~videopath_hf.modeling.loading.load_model`]; the revision is `model`'s.
+        uploads (`Path`, *optional*): where visitors' files lie while they are here.
+        on_ready (`Callable[[str], None]`, *optional*): given the address once it answers.
+
+    Raises:
+        UserError: a model cannot be opened, or the port is taken.
+        MissingExtraError: Gradio is not installed.
+    """
+    try:
+        import gradio  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("gradio", "app", "the web app") from None
+    from starlette.middleware import Middleware
+
+    from videopath_hf.serving.app.desk import Desk
+    from videopath_hf.serving.app.examples import cut_examples
+    from videopath_hf.serving.app.page import look, make_page
+    from videopath_hf.serving.app.routes import Gate, make_routes
+    from videopath_hf.serving.app.storage import Storage
+
+    settings = settings or AppSettings()
+    ended = _ending()
+    readers = _open_models(model, compare, settings, device, dtype, bits, revision)
+    storage = Storage(uploads)
+    if storage.removed:
+        note(f"deleted the files of {storage.removed} earlier runs that could not do it themselves")
+    desk = Desk(readers, settings, storage, cut_examples(storage.folder()))
+    try:
+        page = make_page(desk)
+        try:
+            _, local, public = page.launch(
+                server_name=host,
+                server_port=port,
+                share=share,
+                app_kwargs={"routes": make_routes(desk), "middleware": [Middleware(Gate)]},
+                blocked_paths=[str(storage.parent.resolve())],
+                prevent_thread_lock=True,
+                quiet=True,
+                show_error=False,
+                footer_links=[],
+                run_history=False,
+                enable_monitoring=False,
+                ssr_mode=False,
+                pwa=False,
+                mcp_server=False,
+                **look(),
+            )
+        except OSError as error:
+            raise UserError(f"the app cannot listen at {host}:{port or '7860 to 7959'}: {error}") from None
+        if on_ready is not None:
+            on_ready(public or local)
+        ended.wait()
+        page.close(verbose=False)
+    finally:
+        desk.close()
+
+
+def _ending() -> threading.Event:
+    """Set when the process is told to end; a second time ends it at once."""
+    ended = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if ended.is_set():
+            raise KeyboardInterrupt
+        ended.set()
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, end)
+    return ended
+
+
+def _open_models(
+    model: str | None,
+    compare: str | None,
+    settings: AppSettings,
+    device: str,
+    dtype: str,
+    bits: int | None,
+    revision: str | None,
+) -> "list":
+    from videopath_hf.modeling.loading import load_model
+    from videopath_hf.serving.app.readers import Reader
+
+    if model is None:
+        if not DEMO_MODEL.is_dir():
+            raise UserError(
+                f"which model? name one with --model, or run `videopath demo` first: its tiny one in {DEMO_MODEL} is "
+                "taken then"
+            )
+        model = str(DEMO_MODEL)
+    paths = [model] if compare is None else [model, compare]
+    readers = []
+    for path, title in zip(paths, titles(paths), strict=True):
+        note(f"opening {path}")
+        chosen = revision if path is model else None
+        readers.append(Reader(title, *load_model(path, dtype, device, bits=bits, revision=chosen), settings))
+    return readers
+
+
+def titles(paths: Sequence[str]) -> list[str]:
+    """What models are called on the page: Hub ids as they are; of folders, only the end of the path that tells them
+    apart, since the rest is nobody's business."""
+    parts = [Path(path).resolve().parts if Path(path).exists() else (path,) for path in paths]
+    for length in range(1, max(map(len, parts)) + 1):
+        made = ["/".join(part[-length:]) for part in parts]
+        if len(set(made)) == len(set(map(str, parts))):
+            return made
+    return list(paths)

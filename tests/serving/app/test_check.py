@@ -31,7 +31,7 @@ def test_a_sentence_names_the_file_as_its_owner_does(tmp_path: Path, content: by
 
 def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path, make_clip: Callable[..., Path]) -> None:
     (tmp_path / "incoming").write_bytes(make_clip(20).read_bytes())
-    with pytest.raises(UserError, match="clip.mp4 could not be looked at within 0.01 s"):
+    with pytest.raises(UserError, match=r"clip\.mp4 could not be looked at within 0.01 s"):
         check(tmp_path, "incoming", "clip.mp4", AppSettings(limits=Limits(check_seconds=0.01)))
 
 
@@ -42,5 +42,5 @@ def test_a_file_that_crashes_the_decoder_is_refused(tmp_path: Path, monkeypatch:
         return run([sys.executable, "-c", "import os; os.abort()"], **options)  # type: ignore[call-overload]
 
     monkeypatch.setattr(module.subprocess, "run", crash)
-    with pytest.raises(UserError, match="clip.mp4 cannot be used: it makes the decoder crash"):
+    with pytest.raises(UserError, match=r"clip\.mp4 cannot be used: it makes the decoder crash"):
         check(tmp_path, "incoming", "clip.mp4", AppSettings())

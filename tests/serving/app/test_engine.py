@@ -79,7 +79,7 @@ def test_a_waiting_job_is_stopped_at_once_and_makes_room(engine: Engine) -> None
     waiting = engine.submit("bob", Held(), 60)
     engine.stop(waiting, "stopped")
     assert engine.of("bob") is None
-    with pytest.raises(JobStopped, match="^stopped$"):
+    with pytest.raises(JobStopped, match=r"^stopped$"):
         said(engine, waiting)
     assert not held.free.is_set()
 

@@ -120,7 +120,7 @@ def test_frames_are_counted_while_they_are_decoded(tmp_path: Path, monkeypatch: 
 
 def test_an_image_over_the_limit_is_refused(tmp_path: Path) -> None:
     Image.new("RGB", (300, 200)).save(tmp_path / "large.png")
-    with pytest.raises(UserError, match="300x200 pixels, more than the 0.05 million accepted"):
+    with pytest.raises(UserError, match=r"300x200 pixels, more than the 0.05 million accepted"):
         look(tmp_path / "large.png", image_megapixels=0.05)
 
 

@@ -1,4 +1,4 @@
-"""Files go to the browser that they belong to, whole or in ranges; everybody else, and every other address, gets 404."""
+"""Files go to the browser that they belong to, whole or in ranges; other browsers and other addresses get 404."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("gradio", reason="the app's extra is not installed: make test-app installs it beside the others")
+pytest.importorskip("gradio", reason="the app's extra is not installed: make test-app installs it")
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware

@@ -13,7 +13,7 @@ FOR = (223, 255, 0)
 """Colour of what speaks for an answer: a yellow-green that no common stain has."""
 AGAINST = (20, 40, 200)
 """Colour of what speaks against it: a deep blue, told from the other by everybody, by its darkness too."""
-LEAST_SCALE = math.log(2)
+LEAST_SCALE = math.log(1.5)
 """Smallest drop, in nats, that gets the full colour: where nothing matters, nothing is to look as if it did."""
 _MOST_OPAQUE = 0.65
 _SAME = math.log(1.05)  # nats: what changes less than that is said to change nothing

@@ -89,7 +89,8 @@ def run_app(
             raise UserError(f"the app cannot listen at {host}:{port or '7860 to 7959'}: {error}") from None
         if on_ready is not None:
             on_ready(public or local)
-        ended.wait()
+        while not ended.wait(0.5):  # a signal that another thread receives does not wake this one
+            pass
         page.close(verbose=False)
     finally:
         desk.close()

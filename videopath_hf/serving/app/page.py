@@ -25,7 +25,8 @@ def make_page(desk: Desk) -> gr.Blocks:
     """Lay the page out: the case on one side, question and answer on the other, evidence below."""
     handlers = Handlers(desk)
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
-        _html(views.render("header.html", notice=RESEARCH_NOTICE, models=desk.readers), "vp-top", "header.js")
+        _html(views.render("notice.html", notice=RESEARCH_NOTICE), "vp-notice")
+        _html(views.render("header.html", models=desk.readers), "vp-header", "header.js")
         with gr.Row(elem_id="vp-case", equal_height=False):
             with gr.Column(elem_id="vp-left", min_width=300):
                 viewer = gr.HTML(

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timezone
 
+from videopath_hf import RESEARCH_NOTICE
 from videopath_hf.errors import UserError
 from videopath_hf.reporting.page import image_uri, render_page
 from videopath_hf.serving.app.desk import Desk
@@ -41,6 +42,7 @@ def write_report(desk: Desk, visit: Visit) -> str:
         turns=turns,
         models=[{"name": reader.name, "revision": reader.revision} for reader in desk.readers],
         settings=desk.settings,
+        notice=RESEARCH_NOTICE,
         date=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
     )
     return render_page(f"Case report: {case.name}", body)

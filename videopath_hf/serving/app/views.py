@@ -55,9 +55,13 @@ def accepted(desk: Desk) -> str:
     """What may be brought, in one sentence."""
     limits = desk.limits
     return (
-        f"Videos (MP4, MOV, MKV, WebM, AVI and others) up to {limits.video_seconds / 60:g} minutes and "
+        f"Videos (MP4, MOV, MKV, WebM, AVI and others) up to {_length(limits.video_seconds)} and "
         f"{limits.file_mb:g} MB; images ({', '.join(IMAGE_FORMATS)})."
     )
+
+
+def _length(seconds: float) -> str:
+    return f"{seconds / 60:.3g} minutes" if seconds > 90 else f"{seconds:.3g} seconds"
 
 
 def _medium(visit: Visit, case: Case) -> dict[str, Any]:
@@ -148,10 +152,12 @@ def evidence_view(desk: Desk, case: Case, measured: Measured, where: Address) ->
         "method": METHOD,
         "bars": [],
         "heats": [],
+        "tallest": "",
         "most_for": "",
         "most_against": "",
         "nothing": False,
         "blind": "",
+        "is_blind": False,
         "scope": "nothing measured yet",
         "seconds": case.medium.seconds,
         "running": measured.stopped is None and (found is None or not found.complete),
@@ -162,7 +168,8 @@ def evidence_view(desk: Desk, case: Case, measured: Measured, where: Address) ->
     drops = [*found.frames, *(drop for rows in found.regions.values() for row in rows for drop in row)]
     view["nothing"] = found.complete and {side(drop) for drop in drops} == {"same"}
     view["blind"] = in_words(found.log_prob - found.blind)
-    view["bars"] = _bars(case, found)
+    view["is_blind"] = side(found.log_prob - found.blind) == "same"
+    view["bars"], view["tallest"] = _bars(case, found), in_words(full_scale(found.frames))
     view.update(_heats(case, found, where))
     return view
 

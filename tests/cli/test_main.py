@@ -57,6 +57,7 @@ def test_every_verb_has_help_with_an_example(run: Run) -> None:
         "leaderboard",
         "convert",
         "ask",
+        "app",
         "doctor",
     ]
     for verb in verbs:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ sync_api = pytest.importorskip("playwright.sync_api", reason=WHY)
 
 PATIENCE = 60_000  # milliseconds; the machine may be busy
 _SETTINGS = ("limits.video_seconds=20", "limits.file_mb=3", "limits.leave_seconds=1", "evidence_frames=2")
+_README = Path(__file__).parents[3] / "README.md"
 
 
 class App(NamedTuple):
@@ -42,14 +44,15 @@ def artefacts() -> Path:
 
 @pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """`videopath app` with two models, as a user starts it."""
+    """The README's command for two models, with smaller limits; the models are in folders of the names it uses."""
     folder = tmp_path_factory.mktemp("app")
-    train_reader(folder / "stage3", seed=3)
+    train_reader(folder / "merged", seed=3)
     train_reader(folder / "stage1", OTHER_ANSWERS, steps=40, seed=1)
-    words = ["app", "--model", folder / "stage3", "--compare", folder / "stage1", "--uploads", folder / "uploads"]
+    (command,) = re.findall(r"^videopath (app .*--compare.*?)\s*#", _README.read_text(encoding="utf-8"), re.MULTILINE)
     settings = [word for setting in (*_SETTINGS, f"frames={FRAMES}") for word in ("--set", setting)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "videopath_hf", *map(str, words), *settings],
+        [sys.executable, "-m", "videopath_hf", *shlex.split(command), "--uploads", "uploads", *settings],
+        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -58,7 +61,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
         assert process.stdout is not None
         found = re.search(r"http://\S+", process.stdout.readline())
         assert found is not None, process.stderr and process.stderr.read()
-        yield App(found[0], folder / "uploads", folder / "stage3_clips")
+        yield App(found[0], folder / "uploads", folder / "merged_clips")
     finally:
         process.terminate()
         process.wait(30)

@@ -66,7 +66,7 @@ def _inputs(processor: Any, clip: Path, question: str, answer: str) -> dict[str,
 def main(arguments: Sequence[str]) -> None:
     """Train the two models of the screenshots in a folder: `python -m tests.serving.app.reading_model FOLDER`."""
     out = Path(arguments[0])
-    train_reader(out / "stage3", seed=3)
+    train_reader(out / "merged", seed=3)
     train_reader(out / "stage1", OTHER_ANSWERS, steps=40, seed=1)
 
 

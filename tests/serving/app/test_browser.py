@@ -128,7 +128,14 @@ def test_the_case_report_is_downloaded(visit: Open, artefacts: Path, tmp_path: P
     paper = page.tab.context.new_page()
     paper.goto((tmp_path / "report.html").as_uri())
     said = paper.inner_text("body")
-    for words in (RESEARCH_NOTICE, "brown.mp4", "stage3", "FHL2-positive colonic mucosa", "Method: occlusion"):
+    for words in (
+        RESEARCH_NOTICE,
+        "brown.mp4",
+        "merged",
+        "stage1",
+        "FHL2-positive colonic mucosa",
+        "Method: occlusion",
+    ):
         assert words in said
     assert paper.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
     paper.screenshot(path=str(artefacts / "report.png"), full_page=True)

@@ -1,21 +1,22 @@
 """A file somebody brought: what it is, what a browser plays of it, and pictures of the frames that a model sees."""
 
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
+from av.video.frame import VideoFrame
 from PIL import Image, ImageOps
 
 from videopath_hf.errors import UserError
 from videopath_hf.records import Record
 from videopath_hf.serving.app.settings import AppSettings, Limits
-from videopath_hf.video.container import Geometry, Source, open_video
+from videopath_hf.video.container import Source, open_video
 from videopath_hf.video.decode import iter_frames
 from videopath_hf.video.encode import write_clip
 from videopath_hf.video.frame_index import frame_index
-from videopath_hf.video.probe import FrameWalk
+from videopath_hf.video.probe import FrameWalk, VideoInfo
 from videopath_hf.video.sampling import sample_indices
+from videopath_hf.video.turns import decode_in_turns, with_readers
 
 IMAGE_FORMATS = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp"}
 _PLAYED = {"mov": {"h264", "av1"}, "matroska": {"vp8", "vp9", "av1"}}
@@ -124,11 +125,7 @@ def _video(path: Path, settings: AppSettings) -> Medium:
     fps = (len(times) - 1) / span if span > 0 else 1.0
     wanted = sample_indices(len(times), fps, settings.frames, settings.sampling).tolist()
     names = [f"frame_{number:03d}.jpg" for number in range(len(wanted))]
-    with open_video(path) as source:
-        walk = FrameWalk(source)
-        for frame, picture in _thumbnails(walk, set(wanted), limits):
-            picture.save(path.parent / names[wanted.index(frame)], "JPEG", quality=82)
-        info = walk.info()
+    info = _walk(path, dict(zip(wanted, names, strict=True)), limits)
     if not playable:
         shown = iter_frames(path, fps=min(_PREVIEW_FPS, info.fps), width=_PREVIEW_WIDTH)
         write_clip(path.parent / "shown.mp4", (frame.image for frame in shown), min(_PREVIEW_FPS, info.fps), crf=23)
@@ -146,16 +143,26 @@ def _video(path: Path, settings: AppSettings) -> Medium:
     )
 
 
-def _thumbnails(walk: FrameWalk, wanted: set[int], limits: Limits) -> Iterator[tuple[int, Image.Image]]:
-    """Decode to the end and give small pictures of the frames wanted; what a header promised is checked on the way."""
-    for shown in walk:
-        frame = shown.frame
+def _walk(path: Path, thumbnails: dict[int, str], limits: Limits) -> VideoInfo:
+    """Decode to the end, and write small pictures of some frames. What a header promised is checked on the way."""
+    index = frame_index(path)
+    small = index.geometry.scaled(_THUMB_WIDTH) if index.geometry is not None else None
+
+    def make(number: int, frame: VideoFrame) -> Image.Image | None:
         _check_size("video", frame.width, frame.height, limits.video_megapixels)
-        _check_length(walk.frames, shown.time, limits)
-        if shown.index in wanted:
-            assert walk.geometry is not None
-            small = Geometry.scaled(walk.geometry, _THUMB_WIDTH)
-            yield shown.index, Image.fromarray(small.picture(frame))
+        return Image.fromarray(small.picture(frame)) if number in thumbnails and small is not None else None
+
+    def measure(readers: int) -> VideoInfo:
+        walk = FrameWalk(source, index)
+        for frame in decode_in_turns(path, index, make, readers):
+            walk.add(frame)
+            _check_length(walk.frames, frame.time, limits)
+            if frame.made is not None:
+                frame.made.save(path.parent / thumbnails[frame.number], "JPEG", quality=82)
+        return walk.info()
+
+    with open_video(path) as source:
+        return with_readers(index, measure)
 
 
 def _check_size(what: str, width: int, height: int, megapixels: float) -> None:

@@ -44,7 +44,7 @@ def make_page(desk: Desk) -> gr.Blocks:
                 with gr.Row(elem_id="vp-go"):
                     ask = gr.Button("Ask", variant="primary", elem_id="vp-ask")
                     stop = gr.Button("Stop", variant="stop", visible=False, elem_id="vp-stop")
-                status = _html(views.status(""), "vp-status")
+                status = _html(views.status(""), "vp-status", "status.js")
                 answers = _html("", "vp-answers", "answers.js")
         with gr.Column(elem_id="vp-evidence"):
             _html(_step(3, "Evidence"), "vp-step-evidence")

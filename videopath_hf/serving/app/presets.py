@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Literal
 
-from videopath_hf.instructions.questions import load_wordings
+from videopath_hf.instructions.questions import fill_wording, load_wordings
 
 ANY_ORGAN = "any organ"
 Medium = Literal["video", "image"]
@@ -21,9 +21,8 @@ def questions(organ: str, medium: Medium) -> tuple[str, ...]:
     """Questions about an organ, its own first: for a diagnosis, then for a description."""
     wordings = load_wordings()
     named = None if organ == ANY_ORGAN else organ
-    tissue = f"{named} tissue" if named else "tissue"
     return tuple(
-        wording.format(medium=medium, tissue=tissue, ending="")
+        fill_wording(wording, medium, named)
         for kind in ("diagnostic", "descriptive")
         for wording in wordings.of(kind, named)
     )

@@ -72,6 +72,7 @@ def test_the_variables_in_the_readme_are_those_that_are_read() -> None:
     assert {"queue", "video_seconds"} <= set(settings.Limits.model_fields)
 
 
+@pytest.mark.slow
 def test_it_serves_the_page(checkpoint: Path, tmp_path: Path) -> None:
     pytest.importorskip("gradio", reason="the app's extra is not installed: make test-app installs it")
     with socket.create_server(("127.0.0.1", 0)) as free:

@@ -1,6 +1,7 @@
 """Looking at what somebody brought in a process of its own: a decoder that crashes or hangs costs that file only."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -33,6 +34,8 @@ def check(folder: Path, incoming: str, name: str, settings: AppSettings) -> Medi
             input=json.dumps(job).encode(),
             capture_output=True,
             timeout=seconds,
+            # Each thread's own arena would take address space, of which there is a limit.
+            env={**os.environ, "MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"},
         )
     except subprocess.TimeoutExpired:
         raise UserError(f"{name} could not be looked at within {seconds:g} s; give a shorter or smaller one") from None

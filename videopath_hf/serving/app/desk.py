@@ -129,10 +129,7 @@ class Desk:
 
         seconds = self.limits.evidence_seconds + self.limits.answer_seconds
         with self._job(visit, case, work, seconds) as job:
-            case.measured[:] = [
-                old for old in case.measured if (old.turn, old.side, old.whole) != (turn, side, measured.whole)
-            ]
-            case.measured.append(measured)
+            case.add(measured)
             try:
                 yield from self._follow(job, apply)
                 if measured.evidence is not None and not measured.evidence.complete:

@@ -88,8 +88,10 @@ class Job:
             self._work(self)
         except Exception as error:
             self.failure = error
-        finally:
-            self._said.put(_END)
+
+    def end(self) -> None:
+        """Let go of whoever follows."""
+        self._said.put(_END)
 
 
 class Engine:
@@ -159,6 +161,7 @@ class Engine:
                 self._jobs.remove(job)
         if waited:
             job.run()  # which ends at its first look
+            job.end()
 
     def close(self) -> None:
         """End all jobs and the thread."""
@@ -176,7 +179,8 @@ class Engine:
                 self._changed.wait_for(lambda: self._jobs or self._closed)
                 if not self._jobs:
                     return
-                self._current = self._jobs.popleft()
-            self._current.run()
+                self._current = job = self._jobs.popleft()
+            job.run()
             with self._changed:
                 self._current = None
+            job.end()  # not before: whoever hears of it may bring the next one at once

@@ -67,22 +67,20 @@ class Handlers:
                 yield [views.answers(self.desk, visit), views.status(status, busy=True), still, *buttons]
             yield [views.answers(self.desk, visit), views.status(""), views.report(visit), *_buttons(False)]
         except UserError as error:
-            yield [still, views.status(str(error), wrong=True), still, *_buttons(False)]
+            yield [still, views.status(str(error), wrong=True), still, *_buttons(self._runs(request))]
 
     def measure(self, event: gr.EventData, request: gr.Request) -> Iterator[list[Any]]:
         """Evidence is asked for: the panel, status, the buttons."""
         still = gr.skip()
         try:
             visit = self._visit(request)
-            turn, side = _number(event, "turn"), _number(event, "side")
-            for number, status in enumerate(
-                self.desk.measure(visit, turn, side, bool(getattr(event, "whole", False)))
-            ):
+            turn, side, whole = (_number(event, name) for name in ("turn", "side", "whole"))
+            for number, status in enumerate(self.desk.measure(visit, turn, side, whole == 1)):
                 buttons = [still, still] if number else _buttons(True)
                 yield [views.evidence(self.desk, visit), views.status(status, busy=True), *buttons]
             yield [views.evidence(self.desk, visit), views.status(""), *_buttons(False)]
         except UserError as error:
-            yield [still, views.status(str(error), wrong=True), *_buttons(False)]
+            yield [still, views.status(str(error), wrong=True), *_buttons(self._runs(request))]
 
     def stop(self, request: gr.Request) -> None:
         """What runs is to end; whoever follows it shows that it did."""
@@ -93,6 +91,10 @@ class Handlers:
 
     def _visit(self, request: gr.Request) -> Visit:
         return self.desk.visits.of(str(request.session_hash), visitor(request))
+
+    def _runs(self, request: gr.Request) -> bool:
+        """Whether something of this browser's runs or waits: what else was asked meanwhile did not end it."""
+        return self.desk.engine.of(visitor(request)) is not None
 
     def _take(self, request: gr.Request, organ: str, question: str, take: Callable[[Visit], None]) -> list[Any]:
         visit = None

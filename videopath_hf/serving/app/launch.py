@@ -2,16 +2,24 @@
 
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 from videopath_hf.errors import MissingExtraError, UserError
 from videopath_hf.progress import note
 from videopath_hf.serving.app.settings import AppSettings
 
+if TYPE_CHECKING:
+    from videopath_hf.serving.app.desk import Desk
+    from videopath_hf.serving.app.readers import Reader
+
 DEMO_MODEL = Path("demo_out") / "stage3_video_sft" / "merged"
 """What `videopath demo` leaves, and is taken where no model is named."""
+
+_THREADS = 40  # of Gradio's, beside those that wait
 
 
 def run_app(
@@ -50,53 +58,62 @@ def run_app(
         import gradio  # noqa: F401
     except ImportError:
         raise MissingExtraError("gradio", "app", "the web app") from None
-    from starlette.middleware import Middleware
-
     from videopath_hf.serving.app.desk import Desk
     from videopath_hf.serving.app.examples import cut_examples
-    from videopath_hf.serving.app.page import look, make_page
-    from videopath_hf.serving.app.routes import Gate, make_routes
     from videopath_hf.serving.app.storage import Storage
 
     settings = settings or AppSettings()
-    ended = _ending()
-    readers = _open_models(model, compare, settings, device, dtype, bits, revision)
-    storage = Storage(uploads)
-    if storage.removed:
-        note(f"deleted the files of {storage.removed} earlier runs that could not do it themselves")
-    desk = Desk(readers, settings, storage, cut_examples(storage.folder()))
-    try:
-        page = make_page(desk)
-        try:
-            _, local, public = page.launch(
-                server_name=host,
-                server_port=port,
-                share=share,
-                app_kwargs={"routes": make_routes(desk), "middleware": [Middleware(Gate)]},
-                blocked_paths=[str(storage.parent.resolve())],
-                prevent_thread_lock=True,
-                quiet=True,
-                show_error=False,
-                footer_links=[],
-                run_history=False,
-                enable_monitoring=False,
-                ssr_mode=False,
-                pwa=False,
-                mcp_server=False,
-                **look(),
-            )
-        except OSError as error:
-            raise UserError(f"the app cannot listen at {host}:{port or '7860 to 7959'}: {error}") from None
+    with ExitStack() as stack:
+        ended = stack.enter_context(_ending())
+        readers = _open_models(model, compare, settings, device, dtype, bits, revision)
+        storage = Storage(uploads)
+        stack.callback(storage.close)
+        if storage.removed:
+            note(f"deleted the files of {storage.removed} earlier runs that could not do it themselves")
+        desk = Desk(readers, settings, storage, cut_examples(storage.folder()))
+        stack.callback(desk.close)
+        page, address = _launch(desk, host, port, share)
+        stack.callback(page.close, verbose=False)
         if on_ready is not None:
-            on_ready(public or local)
+            on_ready(address)
         while not ended.wait(0.5):  # a signal that another thread receives does not wake this one
             pass
-        page.close(verbose=False)
-    finally:
-        desk.close()
 
 
-def _ending() -> threading.Event:
+def _launch(desk: "Desk", host: str, port: int | None, share: bool) -> tuple[Any, str]:
+    """Serve the page from another thread, and give it with its address."""
+    from starlette.middleware import Middleware
+
+    from videopath_hf.serving.app.page import look, make_page
+    from videopath_hf.serving.app.routes import Gate, make_routes
+
+    page = make_page(desk)
+    try:
+        _, local, public = page.launch(
+            server_name=host,
+            server_port=port,
+            share=share,
+            app_kwargs={"routes": make_routes(desk), "middleware": [Middleware(Gate)]},
+            blocked_paths=[str(desk.storage.parent.resolve())],
+            max_threads=_THREADS + desk.limits.visits,  # every page may wait for its file to be looked at
+            prevent_thread_lock=True,
+            quiet=True,
+            show_error=False,
+            footer_links=[],
+            run_history=False,
+            enable_monitoring=False,
+            ssr_mode=False,
+            pwa=False,
+            mcp_server=False,
+            **look(),
+        )
+    except OSError as error:
+        raise UserError(f"the app cannot listen at {host}:{port or '7860 to 7959'}: {error}") from None
+    return page, public or local
+
+
+@contextmanager
+def _ending() -> Iterator[threading.Event]:
     """Set when the process is told to end; a second time ends it at once."""
     ended = threading.Event()
 
@@ -105,10 +122,13 @@ def _ending() -> threading.Event:
             raise KeyboardInterrupt
         ended.set()
 
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, end)
-    return ended
+    is_main = threading.current_thread() is threading.main_thread()  # others may not handle signals
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)} if is_main else {}
+    try:
+        yield ended
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _open_models(
@@ -119,7 +139,7 @@ def _open_models(
     dtype: str,
     bits: int | None,
     revision: str | None,
-) -> "list":
+) -> "list[Reader]":
     from videopath_hf.modeling.loading import load_model
     from videopath_hf.serving.app.readers import Reader
 

@@ -114,9 +114,8 @@ def _image(path: Path, limits: Limits) -> Medium:
 def _video(path: Path, settings: AppSettings) -> Medium:
     limits = settings.limits
     with open_video(path) as source:
-        _check_size(
-            "video", source.stream.codec_context.width, source.stream.codec_context.height, limits.video_megapixels
-        )
+        context = source.stream.codec_context
+        _check_size("video", context.width, context.height, limits.video_megapixels)
         playable = _is_played(source)
         container = _container(source)
     times = frame_index(path).times

@@ -84,9 +84,7 @@ class Reader:
         begin = -1 if whole or words is None else text.rfind(words)
         if begin < 0 or words is None:
             # Without the token that ends the message, which says nothing about the tissue.
-            return slice(
-                0, max(1, next(end for end, length in enumerate(lengths) if length == len(text)))
-            ), text.strip()
+            return slice(0, max(1, lengths.index(len(text)))), text.strip()
         first = max(end for end, length in enumerate(lengths) if length <= begin)
         last = next(end for end, length in enumerate(lengths) if length >= begin + len(words))
         return slice(first, last), words

@@ -4,8 +4,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.serving.app.conftest import served
 from tests.serving.app.reading_model import FRAMES, OTHER_ANSWERS, train_reader
 
 WHY = "the app's extra or playwright is not installed: make test-app installs them"
@@ -50,21 +49,9 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     train_reader(folder / "stage1", OTHER_ANSWERS, steps=40, seed=1)
     (command,) = re.findall(r"^videopath (app .*--compare.*?)\s*#", _README.read_text(encoding="utf-8"), re.MULTILINE)
     settings = [word for setting in (*_SETTINGS, f"frames={FRAMES}") for word in ("--set", setting)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "videopath_hf", *shlex.split(command), "--uploads", "uploads", *settings],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        found = re.search(r"http://\S+", process.stdout.readline())
-        assert found is not None, process.stderr and process.stderr.read()
-        yield App(found[0], folder / "uploads", folder / "merged_clips")
-    finally:
-        process.terminate()
-        process.wait(30)
+    words = ["-m", "videopath_hf", *shlex.split(command), "--uploads", "uploads", *settings]
+    with served(words, cwd=folder) as address:
+        yield App(address, folder / "uploads", folder / "merged_clips")
     assert list((folder / "uploads").iterdir()) == []
 
 

@@ -1,6 +1,11 @@
 """A desk with a tiny model, visitors at it, and files that they bring."""
 
-from collections.abc import Callable, Iterator
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +66,25 @@ def bring(desk: Desk, path: Path, user: str = "ann", session: str = "page", name
     desk.visits.hold(visit, (place.parent, name or path.name))
     desk.intake.accept(visit)
     return visit
+
+
+@contextmanager
+def served(command: Sequence[Any], cwd: Path, **variables: str) -> Iterator[str]:
+    """The address that a command of the app prints when it is ready; at the end the app is told to end, and does."""
+    process = subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        cwd=cwd,
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stderr is not None
+    try:
+        found = re.search(r"http://\S+", process.stdout.readline())
+        assert found is not None, process.stderr.read()
+        yield found[0]
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == 0

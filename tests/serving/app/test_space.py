@@ -1,11 +1,8 @@
 """The Space's files: metadata that the Hub takes, a command made of variables, and a page at the end of it."""
 
 import importlib.util
-import os
 import re
 import socket
-import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +11,7 @@ import pytest
 import yaml
 from huggingface_hub import RepoCard
 
+from tests.serving.app.conftest import served
 from videopath_hf.serving.app import settings
 
 SPACE = Path(__file__).parents[3] / "model_cards" / "space"
@@ -78,23 +76,9 @@ def test_it_serves_the_page(checkpoint: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     variables = {"VIDEOPATH_MODEL": str(checkpoint), "GRADIO_SERVER_PORT": str(port), "TMPDIR": str(tmp_path)}
-    process = subprocess.Popen(
-        [sys.executable, SPACE / "app.py"],
-        env={**os.environ, **variables},
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        said = process.stdout.readline()
-        assert f"{port}" in said, process.stderr and process.stderr.read()
+    with served([SPACE / "app.py"], cwd=tmp_path, **variables) as address:
+        assert f":{port}" in address
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         page = opener.open(f"http://127.0.0.1:{port}/", timeout=30).read().decode()
         assert "Research software: not a medical device" in page
-    finally:
-        process.terminate()
-        process.wait(30)
-    assert process.returncode == 0
     assert not list(tmp_path.glob("videopath_app_*/run_*"))

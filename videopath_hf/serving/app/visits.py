@@ -170,10 +170,7 @@ class Visits:
             UserError: it is over, or another browser's.
         """
         with self._lock:
-            visit = self._visits.get(session)
-            if visit is None or visit.user != user:
-                raise UserError(GONE)
-            return self._touched(visit)
+            return self._owned(self._visits.get(session), user)
 
     def by_id(self, id: str, user: str) -> Visit:
         """The visit with an id.
@@ -182,10 +179,7 @@ class Visits:
             UserError: there is none, or it is another browser's; the message does not tell which.
         """
         with self._lock:
-            visit = next((visit for visit in self._visits.values() if visit.id == id), None)
-            if visit is None or visit.user != user:
-                raise UserError(GONE)
-            return self._touched(visit)
+            return self._owned(next((visit for visit in self._visits.values() if visit.id == id), None), user)
 
     def leave(self, session: str) -> None:
         """Note that a page was closed. A page whose connection only broke comes back before its files are deleted."""
@@ -255,6 +249,11 @@ class Visits:
     def close(self) -> None:
         """Stop sweeping."""
         self._closed.set()
+
+    def _owned(self, visit: Visit | None, user: str) -> Visit:
+        if visit is None or visit.user != user:
+            raise UserError(GONE)
+        return self._touched(visit)
 
     def _touched(self, visit: Visit) -> Visit:
         visit.seen, visit.left = time.monotonic(), None

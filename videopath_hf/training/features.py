@@ -21,7 +21,8 @@ from videopath_hf.training.collator import VideoPathCollator
 from videopath_hf.training.encoded import PIXELS, VIDEO_PIXELS, Media, SampleCache, visual_tokens
 from videopath_hf.training.feature_store import FeatureStore, Tensors
 from videopath_hf.training.reading import BrokenMediaError, clip_metadata
-from videopath_hf.training.samples import Survey, fingerprint, worker_context
+from videopath_hf.training.samples import Survey, fingerprint
+from videopath_hf.training.workers import worker_options
 
 SHARD_BYTES = 128_000_000
 """Features gathered in memory before they are written as one shard."""
@@ -166,14 +167,8 @@ def _compute(
 ) -> None:
     from torch.utils.data import DataLoader
 
-    workers = config.dataloader_num_workers
-    loader = DataLoader(
-        pending,
-        batch_size=None,
-        num_workers=workers,
-        collate_fn=partial(_pixels, collator),
-        multiprocessing_context=worker_context(workers),
-    )
+    options = worker_options(config.dataloader_num_workers)
+    loader = DataLoader(pending, batch_size=None, collate_fn=partial(_pixels, collator), **options)
     model.model.vision_tower.to(config.device)  # a quantized decoder stays where it is
     training = model.training
     model.eval()

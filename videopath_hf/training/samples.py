@@ -22,6 +22,7 @@ from videopath_hf.training.lengths import Measure
 from videopath_hf.training.reading import SampleError
 from videopath_hf.training.recipe import Recipe
 from videopath_hf.training.stored import StoredRecords, spool, stored_records
+from videopath_hf.training.workers import worker_options
 
 _SAMPLED = 1 << 16
 _WORTH_WORKERS = 2000
@@ -153,12 +154,9 @@ def survey_samples(
     from torch.utils.data import DataLoader
 
     measure = Measure(collator, fewer_frames)
-    workers = workers if len(records) >= _WORTH_WORKERS else 0
-    context = worker_context(workers)
+    options = worker_options(workers if len(records) >= _WORTH_WORKERS else 0)
     dataset: Any = records  # read where they lie, by the processes that measure them
-    loader = DataLoader(
-        dataset, batch_size=None, num_workers=workers, collate_fn=measure, multiprocessing_context=context
-    )
+    loader = DataLoader(dataset, batch_size=None, collate_fn=measure, **options)
     survey = Survey()
     for found in track(loader, "Measuring samples", len(records)):
         if found.fault is not None:
@@ -171,11 +169,6 @@ def survey_samples(
         if found.frames is not None:
             survey.fewer.append(FewerFrames(id=found.id, frames=found.frames, length=found.tokens, whole=found.whole))
     return survey
-
-
-def worker_context(workers: int) -> str | None:
-    """How worker processes are started: anew, since one forked from a process that has decoded a video may hang."""
-    return "spawn" if workers else None
 
 
 def check_dropped(dropped: Sequence[DroppedSample], total: int, limit: float) -> None:

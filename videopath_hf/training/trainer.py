@@ -21,8 +21,8 @@ from videopath_hf.training.metering import Meter, Metered
 from videopath_hf.training.parts import vision_tower_parameters
 from videopath_hf.training.quarantine import Quarantine
 from videopath_hf.training.reading import SampleError
-from videopath_hf.training.samples import worker_context
 from videopath_hf.training.saving import explain_disk, save_processor, save_weights
+from videopath_hf.training.workers import worker_options
 
 VISION_GROUP = "vision_tower"
 
@@ -87,10 +87,9 @@ class VideoPathSFTTrainer(Metered, SFTTrainer):
             self.train_dataset,
             batch_sampler=self.batches,
             collate_fn=self.data_collator,
-            num_workers=workers,
             pin_memory=self.args.dataloader_pin_memory,
             persistent_workers=workers > 0,
-            multiprocessing_context=worker_context(workers),
+            **worker_options(workers),
         )
         return self.accelerator.prepare(loader)
 

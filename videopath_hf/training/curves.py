@@ -45,7 +45,9 @@ def collect_curves(lines: Sequence[dict[str, Any]], rounds: Sequence[Round]) -> 
     named = {key.removeprefix(GRAD_NORM).replace("_", " "): _points(lines, key) for key in norms}
     panels["gradient norm"] = {"all": _points(lines, "grad_norm"), **named}
     if rounds:
-        panels[_ACCURACY] = {"accuracy": [(found.step, found.accuracy) for found in rounds]}
+        panels[_ACCURACY] = {
+            "accuracy": [(found.step, found.accuracy) for found in rounds if found.accuracy is not None]
+        }
     return {title: curves for title, curves in panels.items() if any(curves.values())}
 
 
@@ -67,7 +69,7 @@ def write_page(out: Path, title: str) -> Path:
     lines, rounds = read_log(out / LOG), read_rounds(out / EVALUATIONS)
     curves = collect_curves(lines, rounds)
     best = best_round(rounds)
-    shown = [] if best is None else [best] if best is rounds[-1] else [rounds[-1], best]
+    shown = [] if not rounds else [rounds[-1]] if best in (None, rounds[-1]) else [rounds[-1], best]
     body = render(
         "training.html",
         cards=_cards(lines, rounds),
@@ -91,7 +93,7 @@ def _cards(lines: Sequence[dict[str, Any]], rounds: Sequence[Round]) -> list[dic
     waits = [line["data_wait"] for line in lines if "data_wait" in line]
     if waits:
         cards.append({"value": f"{sum(waits) / len(waits):.1%}", "label": "of the time waiting for data"})
-    if (best := best_round(rounds)) is not None:
+    if (best := best_round(rounds)) is not None and best.accuracy is not None:
         label = f"right diagnoses of {len(best.answers)}, best round (step {best.step:,})"
         cards.append({"value": f"{best.accuracy:.0%}", "label": label})
     return cards

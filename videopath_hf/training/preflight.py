@@ -34,7 +34,8 @@ class Preflight(NamedTuple):
         """The figures for `run.json`."""
         sizes = {"total": self.memory.total, **self.memory._asdict()}
         memory = {name: round(size) for name, size in sizes.items()}
-        return {"memory": memory, "histogram": [bin_._asdict() for bin_ in self.histogram]}
+        histogram = [bin_._asdict() for bin_ in self.histogram]
+        return {"parameters": self.parameters, "memory": memory, "histogram": histogram}
 
 
 def inspect_stage(model: Any, config: Any, recipe: Recipe, survey: Survey, args: Any) -> Preflight:
@@ -89,6 +90,7 @@ def describe(preflight: Preflight, budget: int) -> str:
 
 
 def _share(row: Mapping[str, int]) -> str:
+    """What learns of a part, in words."""
     if not row["trainable"]:
         return f"frozen, {row['total']:,} parameters"
     return f"{row['trainable']:,} of {row['total']:,} parameters"

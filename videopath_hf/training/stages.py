@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from videopath_hf.training.evaluating import Exam, Examiner
 
 RUN = "run.json"
+PREFLIGHT = "preflight.json"
 QUARANTINE = "quarantine.jsonl"
 ADAPTER = "adapter"
 MERGED = "merged"
@@ -86,8 +87,9 @@ def run_stage(recipe: Recipe, examiner: "Examiner | None" = None) -> StageResult
             [`~videopath_hf.training.evaluating.Examiner`].
 
     Writes into the recipe's `out`: the model and its processor (with adapters: `adapter/` and `merged/` instead),
-    `log.jsonl` with a line a step, `training.html` with its curves, `evaluations.jsonl` with answers to held-out
-    questions, `run.json` with what was trained, on what, and what was left out.
+    `preflight.json` before the first step (what learns, lengths, memory, what is left out), `log.jsonl` with a line a
+    step, `training.html` with its curves, `evaluations.jsonl` with answers to held-out questions, `run.json` with what
+    was trained, on what, and what was left out.
 
     Raises:
         UserError: something is missing or wrong in the recipe, the data or the model; the folder holds another run
@@ -170,6 +172,8 @@ def _train(job: _Job) -> None:
     if is_main():
         _announce(job, survey, resumed)
         note(describe(preflight, recipe.max_length))
+        left_out = [sample.model_dump() for sample in survey.dropped]
+        write_json(out / PREFLIGHT, {"samples": len(survey.lengths), "dropped": left_out, **preflight.as_json()})
     with explain_disk("the trained model", out):
         if held_out is not None and held_out.settings.keep_best:
             held_out.keep = partial(keep_best, trainer, recipe, job.model, out)
@@ -193,7 +197,6 @@ def _report(job: _Job, survey: Any, trainer: Any, resumed: int) -> dict[str, Any
     from videopath_hf.training.build import LOG
     from videopath_hf.training.curves import write_page
     from videopath_hf.training.evaluating import summarise
-    from videopath_hf.training.parts import parameter_table
 
     write_page(job.out, job.recipe.label)
     lines = (job.out / LOG).read_text(encoding="utf-8").splitlines()
@@ -209,7 +212,6 @@ def _report(job: _Job, survey: Any, trainer: Any, resumed: int) -> dict[str, Any
         "dropped": [sample.model_dump() for sample in survey.dropped],
         "fewer_frames": [sample.model_dump() for sample in survey.fewer],
         "tokens": {"longest": max(survey.lengths.values()), "total": sum(survey.lengths.values())},
-        "parameters": parameter_table(trainer.model),
         "pixel_change": trainer.pixel_change,
         "steps": trainer.state.global_step,
         "resumed_step": resumed,
@@ -250,6 +252,10 @@ def _run_trainer(trainer: Any, checkpoint: Path | None, held_out: Any) -> None:
         for callback in trainer.callback_handler.callbacks:
             if isinstance(callback, StepBar):
                 callback.close()
+        if "wandb" in trainer.args.report_to:  # it would go on in the next stage of this process
+            import wandb
+
+            wandb.finish()
 
 
 def _clear(out: Path) -> None:

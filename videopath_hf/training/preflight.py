@@ -1,12 +1,12 @@
 """What a stage is about to do, shown before its first step: what learns, how long samples are, how much memory."""
 
-import os
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from videopath_hf.training.memory import Batch, Memory, training_memory
 from videopath_hf.training.parts import parameter_table
+from videopath_hf.training.ranks import is_sharded
 from videopath_hf.training.recipe import Recipe
 from videopath_hf.training.samples import Survey
 from videopath_hf.training.shapes import count_parts
@@ -55,7 +55,7 @@ def inspect_stage(model: Any, config: Any, recipe: Recipe, survey: Survey, args:
         count_parts(model),
         batch,
         gpus=args.world_size,
-        sharded=any(os.environ.get(f"ACCELERATE_USE_{kind}") == "true" for kind in ("FSDP", "DEEPSPEED")),
+        sharded=is_sharded(),
         bf16=bool(args.bf16),
         on_gpu=not args.use_cpu,
     )

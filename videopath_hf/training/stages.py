@@ -21,7 +21,7 @@ from videopath_hf.training.claims import check_begun, write_begun
 from videopath_hf.training.extras import check_extras
 from videopath_hf.training.hashes import model_hash
 from videopath_hf.training.quiet import quiet_libraries
-from videopath_hf.training.ranks import is_main, world_size
+from videopath_hf.training.ranks import is_main, is_sharded, world_size
 from videopath_hf.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -162,11 +162,10 @@ def _train(job: _Job) -> None:
         survey = _survey(job, collator)
     if recipe.cache_features is not None:
         collator = store_features(model, collator, job.records, survey, recipe.cache_features, config)
-    checkpoint = checkpoints.last_good(out / CHECKPOINTS)
+    checkpoint, held_out = _resume_from(job, out / CHECKPOINTS)
     resumed = checkpoints.step_of(checkpoint) if checkpoint else 0
     quarantine = Quarantine(out / QUARANTINE, survey.dropped, len(job.records), recipe.data.max_dropped)
     base = model.config
-    held_out = job.exam.callback(job.data, out, resumed) if job.exam else None
     trainer = make_trainer(model, recipe, config, job.records, survey, collator, out, resumed, held_out, quarantine)
     preflight = inspect_stage(trainer.model, base, recipe, survey, config)
     if is_main():
@@ -235,17 +234,38 @@ def _survey(job: _Job, collator: Any) -> Any:
     return survey
 
 
+def _resume_from(job: _Job, folder: Path) -> tuple[Path | None, Any]:
+    """The checkpoint to go on from, and the exam as it stood there."""
+    from videopath_hf.training import checkpoints
+
+    def exam(step: int) -> Any:
+        return job.exam.callback(job.data, job.out, step) if job.exam else None
+
+    checkpoint = checkpoints.last_good(folder)
+    step = checkpoints.step_of(checkpoint) if checkpoint else 0
+    held_out = exam(step)
+    if checkpoint is None or not (is_sharded() and _ended(checkpoint, held_out)):
+        return checkpoint, held_out
+    # A sharded model is put together by training only: what a kill came after is done again.
+    checkpoint = checkpoints.last_good(folder, below=step)
+    return checkpoint, exam(checkpoints.step_of(checkpoint) if checkpoint else 0)
+
+
+def _ended(checkpoint: Path, held_out: Any) -> bool:
+    """Whether there was nothing left to train: the kill came between the last step and the end."""
+    state = read_json(checkpoint / "trainer_state.json")
+    return state["global_step"] >= state["max_steps"] or (held_out is not None and held_out.exhausted)
+
+
 def _run_trainer(trainer: Any, checkpoint: Path | None, held_out: Any) -> None:
     from videopath_hf.training.callbacks import StepBar
+    from videopath_hf.training.checkpoints import step_of
 
-    if checkpoint is not None:
-        state = read_json(checkpoint / "trainer_state.json")
-        ended = state["global_step"] >= state["max_steps"] or (held_out is not None and held_out.exhausted)
-        if ended:  # killed between its last step and its end
-            trainer._load_from_checkpoint(str(checkpoint))
-            trainer.state.global_step = state["global_step"]
-            trainer.pixel_change = trainer.check_pixels()
-            return
+    if checkpoint is not None and _ended(checkpoint, held_out):
+        trainer._load_from_checkpoint(str(checkpoint))
+        trainer.state.global_step = step_of(checkpoint)
+        trainer.pixel_change = trainer.check_pixels()
+        return
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     finally:

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -199,7 +200,7 @@ class HeldOut(TrainerCallback):
         training = model.training
         model.eval()
         try:
-            with torch.no_grad(), self.trainer.compute_loss_context_manager():
+            with torch.no_grad(), self.trainer.compute_loss_context_manager(), _newline_held(base):
                 processor = self.trainer.processing_class
                 given = self.examiner(base, processor, self.records, self.root, self.settings.max_new_tokens)
             answers = [_said(record, *found) for record, found in zip(self.records, given, strict=True)]
@@ -213,6 +214,26 @@ class HeldOut(TrainerCallback):
         finally:
             model.train(training)
         return Round(step=step, accuracy=accuracy, answers=answers)
+
+
+@contextmanager
+def _newline_held(model: Any) -> Iterator[None]:
+    """ZeRO-3 holds a module's own weights while the module is called, and a session asks past it for features."""
+    held = [parameter for name, parameter in model.named_parameters() if name.endswith("image_newline")]
+    if not any(hasattr(parameter, "ds_id") for parameter in held):
+        yield
+        return
+    import deepspeed
+
+    with deepspeed.zero.GatheredParameters(held):
+        kept = [parameter.is_external_param for parameter in held]
+        for parameter in held:
+            parameter.is_external_param = True  # or the first call of the module would let go of it
+        try:
+            yield
+        finally:
+            for parameter, before in zip(held, kept, strict=True):
+                parameter.is_external_param = before
 
 
 def _said(record: InstructionRecord, answer: str | None, score: Score) -> Said:

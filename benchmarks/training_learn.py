@@ -1,8 +1,10 @@
 """The four stages on clips of real slides: does the machinery teach a model to see, and what does each stage give?
 
-Three models are trained from one start for each tower and seed: by the full method (stages 0, 1, 2 and 3), without
-stage 2, and from scratch (stage 3 alone, the decoder tuned in full, since adapters on random weights learn little).
-They are asked about clips from the other side of the same slides; the full one also with black frames.
+Five models are trained from one start for each tower and seed: by the full method (stages 0, 1, 2 and 3); without stage
+2; with as many steps on stills in its place, so that only its clips are missing; with its clips and its steps in stage
+3, so that only a stage of its own is missing; and from scratch (stage 3 alone, the decoder tuned in full, since
+adapters on random weights learn little). They are asked about clips from the other side of the same slides; the full
+one also with black frames.
 """
 
 import time
@@ -36,7 +38,14 @@ from videopath_hf.training.stages import run_stage
 RECIPES = Path(__file__).parents[1] / "recipes" / "tiny" / "tissue"
 STAGES = ("stage0_alignment", "stage1_image_sft", "stage2_hybrid_sft", "stage3_video_sft")
 TOWERS = ("siglip", "dinov2")
-ARMS = ("full method", "without stage 2", "from scratch", "full method, blind")
+ARMS = (
+    "full method",
+    "without stage 2",
+    "stage 1 again in place of stage 2",
+    "without stage 2, its clips and steps in stage 3",
+    "from scratch",
+    "full method, blind",
+)
 TILE = 112
 LAYERS = 6
 """Of DINOv2's twelve: what comes out of the sixth tells tissue apart best."""
@@ -91,13 +100,14 @@ class _Seed:
             model, seconds[stage] = self._train(stage, stage, model)
             models.append(model)
         without, _ = self._train("stage3_without_stage2", STAGES[3], models[1])
+        again, _ = self._train("stage1_again", STAGES[1], models[1], f"optimisation.max_steps={_steps(STAGES[2])}")
+        stills, _ = self._train("stage3_after_stage1_again", STAGES[3], again)
+        longer = f"optimisation.max_steps={_steps(STAGES[2]) + _steps(STAGES[3])}"
+        joined, _ = self._train("stage3_with_clips", STAGES[3], models[1], "data.kinds=[clip,video]", longer)
         scratch, _ = self._train("stage3_from_scratch", STAGES[3], start, "trainable.language_model=full")
-        asked = {
-            ARMS[0]: self._ask(models[3], blind=False),
-            ARMS[1]: self._ask(without, blind=False),
-            ARMS[2]: self._ask(scratch, blind=False),
-            ARMS[3]: self._ask(models[3], blind=True),
-        }
+        seeing = (models[3], without, stills, joined, scratch)
+        asked = {name: self._ask(model, blind=False) for name, model in zip(ARMS, seeing, strict=False)}
+        asked[ARMS[-1]] = self._ask(models[3], blind=True)
         return {
             "seed": self.seed,
             "accuracy": {name: figures["accuracy"] for name, figures in asked.items()},
@@ -140,6 +150,13 @@ class _Seed:
                 assert self.offline is not None
                 start_dinov2(tokenizer, self.offline / "dinov2-small", out, self.seed)
         return {}
+
+
+def _steps(stage: str) -> int:
+    """Optimizer steps of a stage's recipe."""
+    steps = load_settings(Recipe, RECIPES / f"{stage}.yaml").optimisation.max_steps
+    assert steps is not None
+    return steps
 
 
 def small_config(tokenizer: Any) -> VideoPathLlavaConfig:

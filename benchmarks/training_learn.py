@@ -1,8 +1,8 @@
 """The four stages on clips of real slides: does the machinery teach a model to see, and what does each stage give?
 
-Five models are trained from one start for each tower and seed: by the full method (stages 0, 1, 2 and 3); without stage
-2; with as many steps on stills in its place, so that only its clips are missing; with its clips and its steps in stage
-3, so that only a stage of its own is missing; and from scratch (stage 3 alone, the decoder tuned in full, since
+Five models are trained from one start for each tower and seed: by the full method (stages 0, 1, 2 and 3); without
+stage 2; with as many steps on stills in its place, so that only its clips are missing; with its clips and its steps in
+stage 3, so that only a stage of its own is missing; and from scratch (stage 3 alone, the decoder tuned in full, since
 adapters on random weights learn little). They are asked about clips from the other side of the same slides; the full
 one also with black frames.
 """

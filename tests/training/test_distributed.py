@@ -24,7 +24,8 @@ BROKEN = "lecture_c00002"
 IMAGE, VIDEO, TEXT = 0, 1, 2
 # Of the ranks in turn: images beside a clip, words beside an image, all three beside words, a clip beside all three.
 ORDER = [[IMAGE], [VIDEO], [TEXT], [IMAGE], [IMAGE, VIDEO, TEXT], [TEXT], [VIDEO], [TEXT, VIDEO, IMAGE]]
-LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "--no_python"]
+ROOT = Path(__file__).parents[2]
+LAUNCH = ["accelerate.commands.launch", "--config_file", str(ROOT / "recipes/accelerate/cpu.yaml")]
 
 
 def in_words(record: InstructionRecord) -> InstructionRecord:
@@ -71,10 +72,9 @@ def ended(tiny: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> d
 
 
 def run(tasks: list[str]) -> None:
-    command = [*LAUNCH, sys.executable, "-m", "tests.training.ranks", *tasks]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    root = Path(__file__).parents[2]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=root, timeout=400)
+    command = [sys.executable, "-m", *LAUNCH, "-m", "tests.training.ranks", *tasks]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=400)
     assert done.returncode == 0, done.stderr[-3000:]
 
 

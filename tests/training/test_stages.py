@@ -215,6 +215,8 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(tmp_path: Path, capsys: p
         checkpoints.seal(tmp_path, step)
     newest = checkpoints.last_good(tmp_path)
     assert newest is not None and checkpoints.step_of(newest) == 4
+    assert checkpoints.last_good(tmp_path, below=4) == newest.with_name("checkpoint-2")
+    assert checkpoints.last_good(tmp_path, below=2) is None
     (newest / "model.safetensors").write_bytes(b"torn")
     older = checkpoints.last_good(tmp_path)
     assert older is not None and checkpoints.step_of(older) == 2

@@ -114,7 +114,7 @@ def _cards(
 
 
 class TrainingPage(TrainerCallback):
-    """Writes the page while a run goes on, at most once a minute, and when it ends."""
+    """Writes the page while a run goes on, at most once a minute; the stage writes it once more when it is done."""
 
     def __init__(self, out: Path, title: str) -> None:
         self.out, self.title = out, title
@@ -123,13 +123,5 @@ class TrainingPage(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Write it, if it is time."""
         if time.monotonic() - self._written > _SECONDS:
-            self.write()
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Write it."""
-        self.write()
-
-    def write(self) -> None:
-        """Write it now."""
-        write_page(self.out, self.title)
-        self._written = time.monotonic()
+            write_page(self.out, self.title)
+            self._written = time.monotonic()

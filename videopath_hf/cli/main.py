@@ -20,6 +20,7 @@ from videopath_hf.cli import (
     plan,
     push,
     segments,
+    serve,
     train,
 )
 from videopath_hf.errors import DISK_TROUBLES, UserError
@@ -46,6 +47,7 @@ app.command(name="merge", epilog=merge.EXAMPLE)(merge.merge)
 app.command(name="evaluate", epilog=evaluate.EXAMPLE)(evaluate.evaluate)
 app.command(name="convert", epilog=convert.EXAMPLE)(convert.convert)
 app.command(name="ask", epilog=ask.EXAMPLE)(ask.ask)
+app.command(name="serve", epilog=serve.EXAMPLE)(serve.serve)
 app.command(name="doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
 
 

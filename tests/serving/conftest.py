@@ -76,9 +76,7 @@ class Files(SimpleHTTPRequestHandler):
         kind, _, rest = self.path.lstrip("/").partition("/")
         if kind == "to":
             self.send_response(302)
-            self.send_header(
-                "Location", f"/{rest}" if kind == "to" else "http://127.0.0.2:{}/{}".format(*rest.split("/", 1))
-            )
+            self.send_header("Location", f"/{rest}")
             self.end_headers()
             return
         super().do_GET()

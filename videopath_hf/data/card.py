@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import yaml
 
@@ -12,6 +12,9 @@ from videopath_hf.data.folder import MEDIA_FOLDERS
 from videopath_hf.data.licences import read_licence
 from videopath_hf.files import write_text
 from videopath_hf.records import InstructionKind, InstructionRecord, Split
+
+if TYPE_CHECKING:
+    import jinja2
 
 MARK = "videopath_hf"
 """The tag by which our own cards are known."""
@@ -95,44 +98,54 @@ def render_card(
         notes (`Sequence[str]`): sentences about how it was made.
         published (`Published`, *optional*): where, for the card of a repository.
     """
+    kinds = _kinds_of(census)
+    layout = published.layout if published else "folder"
+    header = yaml.safe_dump(_header(census, splits, kinds, published), sort_keys=False, allow_unicode=True, width=1000)
+    return (
+        markdown_environment(TEMPLATES)
+        .get_template("dataset_card.md")
+        .render(
+            header=header,
+            title=published.repo.split("/")[-1] if published else "Pathology video instructions",
+            summary=summary_of(census),
+            notice=RESEARCH_NOTICE,
+            kinds=[
+                (kind, census.records[kind, "train"], census.records[kind, "test"], _KINDS[kind]) for kind in kinds
+            ],
+            census=census,
+            diagnostic=bool(census.diagnoses),
+            size=f"{published.files} data files, {_size(published.bytes)}." if published else "",
+            place=published.repo if published else "FOLDER",
+            published=published is not None,
+            layout=layout,
+            videos=bool(splits["video"]),
+            images=bool(splits["image"]),
+            images_argument='"images"' if layout == "parquet" else 'data_dir="images"',
+            split="train" if any("train" in names for names in splits.values()) else "test",
+            columns=[(name, what) for name, what in COLUMNS.items() if splits.get(name, True)],
+            made_here={name.split(":")[0] for name, _ in census.writers} <= _WRITERS,
+            diagnoses=[(cell(name), *counts) for name, *counts in census.named(census.diagnoses)],
+            organs=[(cell(name), *counts) for name, *counts in census.named(census.organs)],
+            writers=[(count, cell(name), prompt) for (name, prompt), count in sorted(census.writers.items())],
+            notes=[cell(note) for note in notes],
+            sources=[(cell(name), count) for name, count in census.sources.most_common(_SHOWN_SOURCES)],
+            more_sources=max(0, len(census.sources) - _SHOWN_SOURCES),
+            licences=[(cell(name), read_licence(name).url, count) for name, count in sorted(census.licences.items())],
+        )
+    )
+
+
+def markdown_environment(folder: Path) -> "jinja2.Environment":
+    """Templates of a folder that become Markdown; a value that a template names and nobody gives is an error."""
     import jinja2
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
         autoescape=False,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
-    )
-    kinds = _kinds_of(census)
-    layout = published.layout if published else "folder"
-    header = yaml.safe_dump(_header(census, splits, kinds, published), sort_keys=False, allow_unicode=True, width=1000)
-    return environment.get_template("dataset_card.md").render(
-        header=header,
-        title=published.repo.split("/")[-1] if published else "Pathology video instructions",
-        summary=summary_of(census),
-        notice=RESEARCH_NOTICE,
-        kinds=[(kind, census.records[kind, "train"], census.records[kind, "test"], _KINDS[kind]) for kind in kinds],
-        census=census,
-        diagnostic=bool(census.diagnoses),
-        size=f"{published.files} data files, {_size(published.bytes)}." if published else "",
-        place=published.repo if published else "FOLDER",
-        published=published is not None,
-        layout=layout,
-        videos=bool(splits["video"]),
-        images=bool(splits["image"]),
-        images_argument='"images"' if layout == "parquet" else 'data_dir="images"',
-        split="train" if any("train" in names for names in splits.values()) else "test",
-        columns=[(name, what) for name, what in COLUMNS.items() if splits.get(name, True)],
-        made_here={name.split(":")[0] for name, _ in census.writers} <= _WRITERS,
-        diagnoses=[(_cell(name), *counts) for name, *counts in census.named(census.diagnoses)],
-        organs=[(_cell(name), *counts) for name, *counts in census.named(census.organs)],
-        writers=[(count, _cell(name), prompt) for (name, prompt), count in sorted(census.writers.items())],
-        notes=[_cell(note) for note in notes],
-        sources=[(_cell(name), count) for name, count in census.sources.most_common(_SHOWN_SOURCES)],
-        more_sources=max(0, len(census.sources) - _SHOWN_SOURCES),
-        licences=[(_cell(name), read_licence(name).url, count) for name, count in sorted(census.licences.items())],
     )
 
 
@@ -207,5 +220,6 @@ def _size(count: int) -> str:
     return f"{count / 1e3:.0f} kB"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Text of somebody else's as it may stand in a table of a card."""
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

@@ -1,4 +1,4 @@
-"""What a Hugging Face Inference Endpoint calls: one question about media, as JSON, answered or refused in a sentence."""
+"""What a Hugging Face Inference Endpoint calls: a question about media as JSON, answered or refused in a sentence."""
 
 import tempfile
 from pathlib import Path
@@ -123,5 +123,6 @@ def _read(data: Any) -> _Request:
 
 
 def _accepted(field: str) -> str:
-    model = {"inputs": Inputs, "parameters": Parameters}.get(field.rpartition(".")[0], _Request)
+    parts: dict[str, type[BaseModel]] = {"inputs": Inputs, "parameters": Parameters}
+    model = parts.get(field.rpartition(".")[0], _Request)
     return ", ".join(model.model_fields)

@@ -70,6 +70,11 @@ def our_answer(folder: Path, clip: Path) -> str:
     return Answerer(*load_model(folder), "").ask([clip], "What?", max_new_tokens=8).answer
 
 
+def python_blocks(card: str) -> list[str]:
+    """The Python that a card shows, as it stands there."""
+    return re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
+
+
 GENERATE = """
 import json, sys
 from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -80,22 +85,13 @@ def answer(model, processor, **processing):
     ids = model.generate(**inputs, max_new_tokens=8, do_sample=False)[0, inputs["input_ids"].shape[1]:]
     return processor.decode(ids, skip_special_tokens=True).strip()
 """
-WITH_PACKAGE = (
-    GENERATE
-    + """
-import videopath_hf
-model = AutoModelForImageTextToText.from_pretrained("walker/m", revision="videopath")
-processor = AutoProcessor.from_pretrained("walker/m", revision="videopath")
+AFTER_THE_CARDS_BLOCK = """
 from videopath_hf.evaluation.answering import Answerer
 from videopath_hf.modeling.loading import load_model
 from_main = Answerer(*load_model("walker/m"), "").ask(["clip.mp4"], "What?", max_new_tokens=8).answer
 print(json.dumps([type(model).__name__, answer(model, processor), from_main]))
 """
-)
 WITHOUT_PACKAGE = """
-trust = {"trust_remote_code": True, "revision": "videopath"}
-model = AutoModelForImageTextToText.from_pretrained("walker/m", **trust)
-processor = AutoProcessor.from_pretrained("walker/m", **trust)
 ours = [type(model).__name__, answer(model, processor)]
 model, report = AutoModelForImageTextToText.from_pretrained("walker/m", output_loading_info=True)
 assert not report["missing_keys"] and not report["unexpected_keys"], report
@@ -113,31 +109,23 @@ def test_both_layouts_open_in_fresh_processes_with_and_without_the_package(
     summary = publish_model(trained.merged, "m", settings())
     assert summary.revisions == {"main": "llava_onevision", "videopath": "videopath"}
     expected = our_answer(trained.merged, clip)
-    found = in_a_process(WITH_PACKAGE, hub=hub, home=clip.parent)
+    with_package, without = python_blocks(text_of(hub, "README.md"))
+    found = in_a_process(GENERATE + with_package + AFTER_THE_CARDS_BLOCK, hub=hub, home=clip.parent)
     assert found == ["VideoPathLlavaForConditionalGeneration", expected, expected]
-    blocked = BLOCKED.split("import json")[0] + GENERATE + WITHOUT_PACKAGE
+    blocked = BLOCKED.split("import json")[0] + GENERATE + without + WITHOUT_PACKAGE
     ours, said, stock, stock_said = in_a_process(blocked, hub=hub, home=clip.parent)
     assert (ours, said) == ("VideoPathLlavaForConditionalGeneration", expected)
     assert stock == "LlavaOnevisionForConditionalGeneration"
     assert stock_said  # its pixels are a little off, see the card
 
 
-WITH_ADAPTER = (
-    GENERATE
-    + """
-import videopath_hf
-from huggingface_hub import hf_hub_download
-from peft import PeftModel
-settings = json.load(open(hf_hub_download("walker/a", "adapter_config.json")))
-base = {"pretrained_model_name_or_path": settings["base_model_name_or_path"], "revision": settings["revision"]}
-model = AutoModelForImageTextToText.from_pretrained(**base)
-processor = AutoProcessor.from_pretrained(**base)
+AFTER_THE_ADAPTERS_BLOCK = """
 words = processor.tokenizer("What?", return_tensors="pt")
-before = model(**words).logits
-adapted = PeftModel.from_pretrained(model, "walker/a").eval()
-print(json.dumps([base, float((adapted(**words).logits - before).abs().max()), answer(adapted, processor)]))
+with model.disable_adapter():
+    before = model(**words).logits
+change = float((model.eval()(**words).logits - before).abs().max())
+print(json.dumps([model.peft_config["default"].revision, change, answer(model, processor)]))
 """
-)
 
 
 @pytest.mark.slow
@@ -149,9 +137,11 @@ def test_an_adapter_loads_with_peft_onto_its_base_at_a_commit(hub: HubServer, tr
         *("README.md", "adapter_config.json", "adapter_model.safetensors", "base.json", "config.json"),
         *("training/stage1_image_sft.yaml", "training/stage3_video_sft.yaml"),
     }
-    base, change, after = in_a_process(WITH_ADAPTER, hub=hub, home=clip.parent)
+    (block,) = python_blocks(text_of(hub, "README.md", repo="walker/a"))
+    code = GENERATE + block + AFTER_THE_ADAPTERS_BLOCK
+    revision, change, after = in_a_process(code, hub=hub, home=clip.parent)
     commit = hub.store.repos["model", "walker/base"].refs["videopath"]
-    assert base == {"pretrained_model_name_or_path": "walker/base", "revision": commit}
+    assert revision == commit
     assert change > 0
     assert after == our_answer(trained.merged, clip)
     card = ModelCard(text_of(hub, "README.md", repo="walker/a"))

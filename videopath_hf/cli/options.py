@@ -19,7 +19,8 @@ RecipeOverrides = Annotated[
 LayoutOption = Annotated[
     str,
     typer.Option(
-        help="videopath (ours), llava_onevision (opens without our code) or llava_next (the published code's)."
+        autocompletion=lambda: ["videopath", "llava_onevision", "llava_next"],
+        help="videopath (ours), llava_onevision (opens without our code) or llava_next (the published code's).",
     ),
 ]
 OverrideOption = Annotated[

@@ -28,14 +28,22 @@ def push_dataset(
     repo: Annotated[str, typer.Argument(metavar="REPO", help="OWNER/NAME, or NAME in your own account.")],
     private: Annotated[bool, typer.Option("--private", help="Make the repository private.")] = False,
     layout: Annotated[
-        str | None, typer.Option(help="parquet (shards that carry the clips; the default) or folder (mp4 files).")
+        str | None,
+        typer.Option(
+            help="parquet (shards that carry the clips; the default) or folder (mp4 files).",
+            autocompletion=lambda: ["parquet", "folder"],
+        ),
     ] = None,
     licence: Annotated[
         str | None, typer.Option(help="Licence of records whose own is unknown, if you hold the rights.")
     ] = None,
     kinds: Annotated[
         list[str] | None,
-        typer.Option("--kinds", help="Only records of this kind: caption, image, clip, video. Repeatable."),
+        typer.Option(
+            "--kinds",
+            help="Only records of this kind: caption, image, clip, video. Repeatable.",
+            autocompletion=lambda: ["caption", "image", "clip", "video"],
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and print what would be sent.")] = False,
     config: ConfigOption = None,
@@ -68,7 +76,8 @@ def push_model(
     layout: Annotated[
         str | None,
         typer.Option(
-            help="both where possible (the default), videopath, or llava_onevision (opens without our code)."
+            help="both where possible (the default), videopath, or llava_onevision (opens without our code).",
+            autocompletion=lambda: ["both", "videopath", "llava_onevision"],
         ),
     ] = None,
     licence: Annotated[

@@ -161,8 +161,12 @@ def test_branches_hold_what_their_layout_needs_and_nothing_of_the_disk(
     assert set(shown(hub, "videopath")) == common | set(code_files())
     types = [json.loads(text_of(hub, "config.json", branch))["model_type"] for branch in ("main", "videopath")]
     assert types == ["llava_onevision", "videopath_llava"]
-    for branch in ("main", "videopath"):
-        for path, entry in shown(hub, branch).items():
+    publish_model(trained.adapter, "a", settings(base_model=("walker/m",), base_revision="videopath"))
+    config = json.loads(text_of(hub, "adapter_config.json", repo="walker/a"))
+    commits = hub.store.repos["model", "walker/m"].refs
+    assert (config["base_model_name_or_path"], config["revision"]) == ("walker/m", commits["videopath"])
+    for branch, repo in (("main", "walker/m"), ("videopath", "walker/m"), ("main", "walker/a")):
+        for path, entry in shown(hub, branch, repo).items():
             content = hub.store.content(entry.sha256 or entry.oid).read_bytes()
             assert str(trained.base.parent).encode() not in content, path
             assert WRITER.encode() not in content, path

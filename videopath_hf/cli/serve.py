@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from videopath_hf.cli.ask import Dtype, Quantization
+from videopath_hf.cli.options import DeviceOption, Dtype, DtypeOption, QuantizationOption, RevisionOption
 from videopath_hf.errors import UserError
 
 EXAMPLE = "Example: videopath serve --model merged --port 8000"
@@ -40,16 +40,10 @@ def serve(
     allow_domain: Annotated[
         list[str] | None, typer.Option(help="Of vllm: a host whose media it may fetch; none by default. Repeatable.")
     ] = None,
-    device: Annotated[
-        str, typer.Option(help="Where the model runs: cpu, cuda, cuda:N, or auto for a GPU if there is one.")
-    ] = "auto",
-    dtype: Annotated[
-        Dtype, typer.Option(help="Its precision; auto is float32 on the CPU and bfloat16 on a GPU.")
-    ] = Dtype.auto,
-    quantization: Annotated[
-        Quantization | None, typer.Option(help="Fewer bits for the language model's weights (needs bitsandbytes).")
-    ] = None,
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub model.")] = None,
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = Dtype.auto,
+    quantization: QuantizationOption = None,
+    revision: RevisionOption = None,
     show_command: Annotated[
         bool, typer.Option("--show-command", help="Of vllm: print the command instead of running it.")
     ] = False,

@@ -24,6 +24,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/decode.py
 	$(BIN)/python benchmarks/inference.py
 	$(BIN)/python benchmarks/instruct.py
+	$(BIN)/python benchmarks/evaluation.py
 	$(BIN)/python benchmarks/data.py
 
 $(INSTALLED): pyproject.toml

@@ -1,6 +1,6 @@
 """Instruction data: mixtures at the size of ClipPath-Instruct, and clips streamed for training.
 
-python benchmarks/data.py [--part mixture|stream|publish] [--records 140000] [--clips 48]
+python benchmarks/data.py [--part mixture|stream|published|publish] [--records 140000] [--clips 48]
 
 mixture: constant memory and linear time. Every size runs in a process of its own: a mixture of a LLaVA list, LLaVA
 lines and a table of captions, all of it and half of it at random, is read, checked and written as LLaVA JSON. No media
@@ -10,7 +10,9 @@ without a check of any record, and `datasets`.
 stream: rows of a dataset folder, each with 32 evenly spaced frames of its clip, one after the other, beside `datasets`
 with torchcodec; and the rows alone. Ways take turns.
 
-publish: to a stand-in for the Hub, a quarter of the records and all of them; `data_publish.py` has more to choose.
+published: the same of what was published to a stand-in for the Hub, as parquet shards and as a folder.
+
+publish: to the stand-in, a quarter of the records and all of them; `data_publish.py` has more to choose.
 """
 
 import argparse
@@ -203,7 +205,7 @@ def stream(clips: int) -> None:
 def main() -> None:
     """Print the tables asked for."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--part", choices=["mixture", "stream", "publish"])
+    parser.add_argument("--part", choices=["mixture", "stream", "published", "publish"])
     parser.add_argument("--records", type=int, default=140_000)
     parser.add_argument("--clips", type=int, default=48)
     parser.add_argument("--measure", nargs=2, metavar=("WAY", "FOLDER"), help=argparse.SUPPRESS)
@@ -215,6 +217,11 @@ def main() -> None:
         mixture(arguments.records)
     if arguments.part in (None, "stream"):
         stream(arguments.clips)
+    if arguments.part in (None, "published"):
+        import data_publish
+
+        with tempfile.TemporaryDirectory() as name:
+            data_publish.stream(Path(name), 2 * data_publish.CLIPS, sys.executable)
     if arguments.part in (None, "publish"):
         from data_publish import publish
 

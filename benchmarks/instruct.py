@@ -16,9 +16,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+
+from waiting_server import Answer, completion, serve
 
 from videopath_hf.instructions.settings import InstructSettings
 from videopath_hf.instructions.writing import write_descriptions
@@ -29,35 +30,12 @@ CONCURRENCY = 64
 REPLY = {"description": "The crypts are straight. " * 12, "quality": 4}
 
 
-def serve(ready: Connection) -> None:
-    """An HTTP server that does nothing but wait and answer, so that the client is what is measured."""
-    completion = {
-        "choices": [
-            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": json.dumps(REPLY)}}
-        ],
-        "usage": {"prompt_tokens": 900, "completion_tokens": 100, "total_tokens": 1000},
-    }
-    body = json.dumps({"id": "x", "object": "chat.completion", "created": 0, "model": "m", **completion}).encode()
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+ANSWER = Answer(LATENCY, body=completion(json.dumps(REPLY), 900, 100))
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                request = (await reader.readuntil(b"\r\n\r\n")).lower()
-                length = int(request.split(b"content-length:")[1].split(b"\r\n")[0])
-                await reader.readexactly(length)
-                await asyncio.sleep(LATENCY)
-                writer.write(head + body)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
 
-    async def run() -> None:
-        server = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=1000)
-        ready.send(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    asyncio.run(run())
+def answer(_: bytes) -> Answer:
+    """The same to every request."""
+    return ANSWER
 
 
 def clips(count: int) -> list[ClipRecord]:
@@ -146,7 +124,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     receiver, sender = multiprocessing.Pipe(duplex=False)
-    server = multiprocessing.get_context("spawn").Process(target=serve, args=(sender,), daemon=True)
+    server = multiprocessing.get_context("spawn").Process(target=serve, args=(sender, answer), daemon=True)
     server.start()
     url = f"http://127.0.0.1:{receiver.recv()}/v1"
     records = clips(arguments.clips)

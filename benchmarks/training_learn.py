@@ -21,6 +21,7 @@ from videopath_hf.evaluation.metrics import diagnosis_match, majority_accuracy
 from videopath_hf.files import atomic_dir, content_hash, file_sha256, read_records
 from videopath_hf.modeling.assembly import assemble_model
 from videopath_hf.modeling.configuration_videopath_llava import VideoPathLlavaConfig
+from videopath_hf.modeling.hashes import model_hash
 from videopath_hf.modeling.loading import load_model, quiet_transformers
 from videopath_hf.modeling.processing_videopath_llava import VideoPathLlavaProcessor
 from videopath_hf.modeling.templates import CHATML_TEMPLATE
@@ -29,7 +30,6 @@ from videopath_hf.progress import note
 from videopath_hf.records import InstructionRecord
 from videopath_hf.runs import Steps
 from videopath_hf.settings import load_settings
-from videopath_hf.training.hashes import model_hash
 from videopath_hf.training.recipe import Recipe
 from videopath_hf.training.stages import run_stage
 

@@ -33,9 +33,12 @@ def test_every_python_block_runs_in_a_fresh_process(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes((tmp_path / "data" / record.media[0].path).read_bytes())
     build_tiny([record.question, record.answer], tmp_path / "merged", seed=0)
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
+    environment = {**os.environ, "HF_HOME": str(tmp_path / "hf")}
     for block in blocks:
-        done = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, env=environment
+        )
         assert done.returncode == 0, done.stderr
 
 

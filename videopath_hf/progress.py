@@ -1,7 +1,8 @@
 """Progress on stderr: a bar in a terminal, nothing in a pipe; notes always."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
@@ -35,7 +36,7 @@ def note(message: str) -> None:
         console().print(message, markup=False)
 
 
-def track(items: Iterable[T], description: str, total: float | None = None) -> Iterator[T]:
+def track(items: Iterable[T], description: str, total: float | None = None) -> Generator[T, None, None]:
     """Iterate with a progress bar on stderr when it is a terminal; silent otherwise."""
     if not sys.stderr.isatty():
         yield from items
@@ -43,3 +44,15 @@ def track(items: Iterable[T], description: str, total: float | None = None) -> I
     from rich.progress import track as rich_track
 
     yield from rich_track(items, description=description, total=total, console=console(), transient=True)
+
+
+@contextmanager
+def counter(description: str, total: int) -> Iterator[Callable[[], None]]:
+    """As `track`, for work that ends in any order: call what the block gets once for each piece that is done."""
+    with closing(track(range(total + 1), description, total)) as bar:
+        next(bar)
+
+        def done() -> None:
+            next(bar, None)
+
+        yield done

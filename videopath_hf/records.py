@@ -137,13 +137,29 @@ class Media(Record):
     path: str
 
 
+class Grounding(Record):
+    """A sentence of an answer and the words of the lecture it rests on.
+
+    `source` says whether they were spoken (`transcript`) or shown on screen (`text`), `start` and `end` when. Where a
+    writer told them, `quote` is the passage that a check found for it, and `magnification` what it is seen at.
+    """
+
+    text: str
+    source: Literal["transcript", "text"]
+    start: Seconds
+    end: Seconds
+    magnification: str | None = None
+    quote: str | None = None
+
+
 class InstructionRecord(Record):
     """A question about one or more media and the answer a model should give.
 
     `answer` is the description, a line break, then `Diagnosis: <diagnosis>`; for `kind="caption"` it is the caption
     alone and `question` is empty. `messages` is the same in the chat form that TRL and chat templates take; of several
     turns `question` and `answer` are the first ones. `start` and `end` are null where the stretch of the source is not
-    known. `extra` is what a record of another format said beside all this.
+    known. `grounding` says which words the sentences of the answer rest on, as far as that is known. `extra` is what a
+    record of another format said beside all this.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -165,6 +181,7 @@ class InstructionRecord(Record):
     licence: str
     writer: str
     prompt_hash: str
+    grounding: list[Grounding] = Field(default_factory=list)
     extra: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -198,11 +215,38 @@ class Answer(Record):
     seconds: dict[str, float]
 
 
+class Prediction(Answer):
+    """A line of an evaluation's `predictions.jsonl`: an answer, and what it was made from.
+
+    `frames` is how many pictures were shown, `tokens_in` how long the prompt was with them; both counts of tokens are
+    null where nobody counted. `cut` says that the answer is as long as was allowed. `asked` is the hash of question,
+    media and whether they were black: an answer to anything else is not taken for this one.
+    """
+
+    tokens: int | None  # type: ignore[assignment]  # not every server counts
+    tokens_in: int | None = None
+    frames: int | None = None
+    cut: bool = False
+    asked: str
+
+
 class Score(Record):
-    """One figure for one answer. `value` is null, never 0, where it could not be had; `reason` says why."""
+    """One figure for one answer. `value` is null, never 0, where it could not be had; `reason` says why.
+
+    `applies` is false where the record's reference gives the metric nothing to compare with: nothing was missed then.
+
+    Of a judge's, `judge` is the model that was asked and `judge_version` the one that answered, as its server names
+    it; `protocol` and `protocol_hash` say what it was asked, `date` when it answered, in UTC.
+    """
 
     schema_version: int = SCHEMA_VERSION
     id: str
     metric: str
     value: float | None
     reason: str | None = None
+    applies: bool = True
+    judge: str | None = None
+    judge_version: str | None = None
+    protocol: str | None = None
+    protocol_hash: str | None = None
+    date: str | None = None

@@ -11,6 +11,12 @@ class ViDRiPInstruct(InstructBuilder):
     builder.download_and_prepare()
     test = builder.as_dataset(split="test")
     ```
+
+    The authors' release as it was downloaded:
+
+    ```python
+    builder = ViDRiPInstruct(data_dir="train.json", media=["Train_Videos_1.zip", "Train_Videos_2.zip"])
+    ```
     """
 
     KINDS = ("video",)

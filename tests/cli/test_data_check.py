@@ -73,6 +73,9 @@ def test_sound_data_pass_and_are_counted(sound: Path, tmp_path: Path, run: Run) 
     assert result["lengths"]["video"]["median"] == 8  # What? The villi are flat. Diagnosis: celiac disease
     assert result["leakage"]["compared"] == {"train": 4, "test": 2}
     assert json.loads((out / "check.json").read_text())["splits"] == result["splits"]
+    page = (out / "check.html").read_text()
+    assert '<td>train</td><td>video</td><td class="n">3</td><td class="n">0</td>' in page
+    assert "Allowed were" not in page
 
 
 def test_missing_empty_broken_and_refused_media_are_told_apart(sound: Path, tmp_path: Path, run: Run) -> None:
@@ -100,6 +103,7 @@ def test_missing_empty_broken_and_refused_media_are_told_apart(sound: Path, tmp_
     page = (out / "check.html").read_text()
     assert "v2.mp4" in page
     assert run("data", "check", sound / "mix.yaml", "--out", out, "--max-broken", "0.9")[0] == 0
+    assert "Allowed were: max_broken 0.9." in (out / "check.html").read_text()
 
 
 def test_a_mended_medium_is_opened_again_and_the_others_are_not(

@@ -1,7 +1,6 @@
 """`videopath data convert` as a user runs it, from the authors' release to a folder that `datasets` opens."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.conftest import Run
+from tests.plain import run_plain
 from videopath_hf.data.convert import convert
 from videopath_hf.data.folder import read_instructions
 from videopath_hf.data.formats.registry import format_named
@@ -87,7 +87,6 @@ PLAIN_USER = """
 import json, sys
 from datasets import Video, load_dataset
 rows = load_dataset(sys.argv[1], split="train").cast_column("video", Video(decode=False))
-assert not [name for name in sys.modules if name.startswith("videopath_hf")]
 print(json.dumps([[row["question"], row["answer"], len(open(row["video"]["path"], "rb").read())] for row in rows]))
 """
 
@@ -95,12 +94,41 @@ print(json.dumps([[row["question"], row["answer"], len(open(row["video"]["path"]
 def test_the_released_training_zip_opens_with_plain_datasets(release: Path, tmp_path: Path, run: Run) -> None:
     code, _, err = run("data", "convert", release / "train.zip", "--from", "vidrip-train", "--out", tmp_path / "out")
     assert code == 0, err
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
-    command = [sys.executable, "-c", PLAIN_USER, str(tmp_path / "out")]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
-    assert done.returncode == 0, done.stderr
+    environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
+    rows = json.loads(run_plain(PLAIN_USER, str(tmp_path / "out"), cwd=tmp_path, environment=environment))
     sizes = [(release / f"{number}.mp4").stat().st_size for number in (2, 3)]
-    assert json.loads(done.stdout) == [["Best?", "Flat.\nDiagnosis: celiac disease", size] for size in sizes]
+    assert rows == [["Best?", "Flat.\nDiagnosis: celiac disease", size] for size in sizes]
+
+
+def test_the_whole_release_becomes_one_folder_that_keeps_the_authors_split(
+    release: Path, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "mix.yaml").write_text(
+        f"datasets: [{{json_path: {release}/train.zip, format: vidrip-train}}, {{json_path: {release}/test.zip}}]\n"
+    )
+    words = ["--media", release / "train.zip", "--media", release / "test.zip", "--max-rejects", "0.5"]
+    code, _, err = run("data", "convert", tmp_path / "mix.yaml", *words, "--out", tmp_path / "out")
+    assert code == 0, err
+    found = {split: read_instructions(tmp_path / "out", ["video"], split) for split in ("train", "test")}
+    assert [record.id for record in found["train"]] == ["train:t2", "train:t3"]
+    assert [record.id for record in found["test"]] == ["test:case one_0", "test:7"]
+    assert {record.licence for part in found.values() for record in part} == {"CC BY-NC-ND 3.0"}
+
+
+def test_options_say_what_holds_for_all_records_and_the_seed_which_are_taken(tmp_path: Path, run: Run) -> None:
+    source = llava(tmp_path / "data", 20)
+    options = ["--split", "test", "--kind", "caption", "--licence", "MIT"]
+    assert run("data", "convert", source, "--out", tmp_path / "out", *options)[0] == 0
+    records = read_instructions(tmp_path / "out", ["caption"], "test")
+    assert len(records) == 20
+    assert {record.licence for record in records} == {"MIT"}
+    (tmp_path / "data/mix.yaml").write_text("datasets: [{json_path: in.json, sampling_strategy: 'random:5'}]\n")
+    taken = []
+    for name, seed in (("a", "0"), ("b", "0"), ("c", "1")):
+        command = ["data", "convert", tmp_path / "data/mix.yaml", "--to", "llava", "--out", tmp_path / f"{name}.json"]
+        assert run(*command, "--seed", seed)[0] == 0
+        taken.append([entry["id"] for entry in json.loads((tmp_path / f"{name}.json").read_text())])
+    assert taken[0] == taken[1] != taken[2]
 
 
 def llava(root: Path, count: int) -> Path:

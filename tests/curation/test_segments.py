@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 
 from tests.curation.conftest import FPS, HEIGHT, WIDTH, Picture, lecture_frames, pan, stained, title
-from videopath_hf.curation.look import View, look_at, small_size
+from videopath_hf.curation.look import View, due_frames, look_at, small_size
 from videopath_hf.curation.segments import find_segments, frame_kind
 from videopath_hf.curation.settings import CurateSettings, TissueSettings
 from videopath_hf.curation.tissue import colours, slide_masks
@@ -14,15 +14,17 @@ from videopath_hf.video.probe import VideoInfo
 
 
 def segments_of(images: Iterable[Picture]) -> list[Segment]:
-    views = [view(number, image[::2, ::2]) for number, image in enumerate(images)]
-    info = VideoInfo(Path("x"), len(views) / FPS, FPS, len(views), WIDTH, HEIGHT, 0, "h264", False)
     settings = CurateSettings()
+    shown = [image[::2, ::2] for image in images]
+    due = due_frames((number / FPS for number in range(len(shown))), settings.segments.sample_fps)
+    views = [view(number, image, wanted) for number, (image, wanted) in enumerate(zip(shown, due, strict=True))]
+    info = VideoInfo(Path("x"), len(views) / FPS, FPS, len(views), WIDTH, HEIGHT, 0, "h264", False)
     return find_segments("x", look_at(views, info, settings.segments), settings)
 
 
-def view(number: int, image: Picture) -> View:
+def view(number: int, image: Picture, wanted: bool) -> View:
     small = cv2.resize(image, small_size(WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
-    return View(number / FPS, small, lambda: image)
+    return View(number / FPS, small, image if wanted else None)
 
 
 def test_hard_cuts_are_found_to_the_frame_and_segments_cover_the_lecture() -> None:

@@ -1,14 +1,12 @@
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.plain import run_plain
 from videopath_hf.data.folder import read_instructions
 from videopath_hf.data.splits import check_no_leak
 from videopath_hf.errors import UserError
@@ -21,7 +19,6 @@ videos = load_dataset(root)
 rows = videos["train"].cast_column("video", Video(decode=False))
 images = load_dataset(root, data_dir="images", split="test")
 streamed = load_dataset(root, "default", split="test", streaming=True).cast_column("video", Video(decode=False))
-assert not [name for name in sys.modules if name.startswith("videopath_hf")]
 print(json.dumps({
     "splits": {name: len(split) for name, split in videos.items()},
     "first": rows[0], "clip_bytes": len(open(rows[0]["video"]["path"], "rb").read()),
@@ -48,11 +45,8 @@ def rewrite(dataset: Path, change: Callable[[list[dict[str, Any]]], object]) -> 
 
 
 def test_plain_datasets_opens_the_folder_without_this_package(dataset: Path, tmp_path: Path) -> None:
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
-    command = [sys.executable, "-c", PLAIN_USER, str(dataset)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
-    assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)
+    environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
+    seen = json.loads(run_plain(PLAIN_USER, str(dataset), cwd=tmp_path, environment=environment))
     assert seen["splits"] == {"train": 27, "test": 4}
     assert seen["streamed"] == 4
     assert seen["clip_bytes"] > 500
@@ -151,7 +145,33 @@ def test_unknown_kinds_splits_and_folders_are_named(dataset: Path, tmp_path: Pat
 
 def test_the_card_states_counts_licence_and_how_it_was_parted(dataset: Path) -> None:
     card = (dataset / "README.md").read_text()
-    assert "| video | 12 | 2 |" in card
+    assert "| records: `video` | 12 | 2 |" in card
     assert "| Celiac disease | 2 | 1 |" in card
-    assert "unknown: not to be published" in card
-    assert "parted by clip" in card
+    assert "| lecture.mp4 | 57 | unknown: not to be published |" in card
+    assert "Parted by clip" in card
+
+
+def test_what_data_say_is_no_markup_of_the_card(dataset: Path) -> None:
+    from videopath_hf.data.card import write_card
+    from videopath_hf.records import InstructionRecord
+
+    (record,) = read_instructions(dataset, ["video"], "test")[:1]
+    nasty = "![x](http://evil) <img src=x> `a` | b"
+    values = {
+        "answer": nasty,
+        "question": nasty,
+        "source": nasty,
+        "organ": nasty,
+        "diagnosis": nasty,
+        "licence": nasty,
+    }
+    write_card(
+        dataset, [InstructionRecord.model_validate({**record.model_dump(), **values, "writer": nasty})], [nasty]
+    )
+    body = (dataset / "README.md").read_text().split("---\n", 2)[2]
+    assert "evil" in body
+    assert "](http://evil" not in body.replace("\\](", "")
+    assert "<img" not in body
+    rows = [line for line in body.splitlines() if "evil" in line and line.startswith("|")]
+    assert rows
+    assert all(line.replace("\\|", "").count("|") in (3, 4, 5) for line in rows)

@@ -28,7 +28,7 @@ for source in sys.argv[2:]:
     found = {}
     for split in ("train", "test"):
         for row in videopath_hf.load_instruct(source, split=split):
-            found.setdefault(f"{row['kind']} {split}", []).append(row["id"])
+            found.setdefault(f"{row['kind']} {split}", []).append([row["id"], row["grounding"]])
             if split == "test" and row["kind"] in ("video", "image"):
                 inputs = processor.apply_chat_template(
                     row["messages"], tokenize=True, return_dict=True, return_tensors="pt"
@@ -122,9 +122,12 @@ def test_the_card_escapes_what_it_quotes_and_carries_licence_limits_and_citation
         }
     ]
     assert "<script>" not in card
-    assert "a\\|b&lt;script>.mp4 (14 records)" in card
+    assert "| a\\|b&lt;script>.mp4 | 14 | CC BY-NC 4.0 |" in card
+    assert "| answer | The villi are short and blunted, and the crypts are crowded. " in card
+    assert "<br>Diagnosis: Celiac disease |" in card
+    assert "| grounding | 4.0 to 6.0 s, said: The villi are short" in card
     assert "ViDRiP-Instruct" in card.split("## What")[0]
-    for words in ("3 data files, 2.0 MB", "- a note", "Never advice for care", "2505.04192"):
+    for words in ("3 data files, 2.0 MB", "- A note", "Never advice for care", "2505.04192"):
         assert words in card
     assert 'load_dataset("me/d", "images"' not in card
 
@@ -132,7 +135,13 @@ def test_the_card_escapes_what_it_quotes_and_carries_licence_limits_and_citation
 def test_the_croissant_file_is_valid(census: Census) -> None:
     mlcroissant = pytest.importorskip("mlcroissant", reason="mlcroissant is not installed (extra `dev`)")
     described = croissant(
-        "me/d", "https://huggingface.co/datasets/me/d", "Words.", ["CC BY 4.0"], {"default": "data/*.parquet"}, ["id"]
+        "me/d",
+        "https://huggingface.co/datasets/me/d",
+        "Words.",
+        ["CC BY 4.0"],
+        {"default": "data/*.parquet"},
+        ["id"],
+        {},
     )
     dataset = mlcroissant.Dataset(jsonld=described)
     assert not dataset.metadata.ctx.issues.errors

@@ -65,6 +65,25 @@ def test_an_answer_is_the_description_then_the_diagnosis_line(curated: Path, tmp
     assert (record.writer, record.licence) == ("template", "unknown: not to be published")
 
 
+def test_records_say_when_the_words_of_each_sentence_were_said(curated: Path, tmp_path: Path) -> None:
+    write_instructions(curated, tmp_path / "data", BY_CLIP)
+    records = {record.id: record for record in records_of(tmp_path / "data")}
+    spoken = {
+        "At higher power we find brown granular pigment in the lamina propria.": (0, 2),
+        "The pigment lies inside macrophages, between the crypts.": (2, 4),
+        "Diagnosis: Melanosis coli": (0, 2),
+    }
+    for name, sentences in (
+        ("lecture_c00003_q0", list(spoken)),
+        ("lecture_c00003_k1_c", list(spoken)[1:2]),
+        ("lecture_c00003_k0_q0", list(spoken)),
+    ):
+        grounding = {item.text: (item.start, item.end) for item in records[name].grounding}
+        assert grounding == {sentence: spoken[sentence] for sentence in sentences}
+        assert {item.source for item in records[name].grounding} == {"transcript"}
+    assert [item.text for item in records["lecture_c00099_d0"].grounding] == ["The surface is smooth."]
+
+
 def test_a_clip_without_a_diagnosis_is_described_only(curated: Path, tmp_path: Path) -> None:
     write_instructions(curated, tmp_path / "data", BY_CLIP)
     records = [record for record in records_of(tmp_path / "data") if record.clip_id == "lecture_c00099"]
@@ -157,6 +176,7 @@ def test_the_run_is_written_down(curated: Path, tmp_path: Path) -> None:
     assert run["settings"]["split_by"] == "clip"
     assert run["notes"] == summary.notes
     assert run["versions"]["videopath-hf"]
+    assert run["prompts"] == {"questions": 2}
 
 
 def test_one_lecture_cannot_be_parted_by_video(curated: Path, tmp_path: Path) -> None:

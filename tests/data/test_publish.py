@@ -19,6 +19,7 @@ from tests.hub import Fault, HubServer
 from tests.hub.fixture import client_of_a_hub
 from tests.hub.server import READER, WRITER
 from tests.hub.store import Entry
+from tests.plain import run_plain
 from videopath_hf.data.publish import check_publishable, publish_dataset
 from videopath_hf.data.publish_settings import PublishSettings, PublishSummary
 from videopath_hf.data.publish_survey import survey_dataset
@@ -70,13 +71,12 @@ streamed = load_dataset(repo, "default", split="train", streaming=True)
 streamed = streamed.cast_column("video", raw) if layout == "parquet" else streamed.decode(False)
 images = {"name": "images"} if layout == "parquet" else {"data_dir": "images"}
 image = load_dataset(repo, **images, split="train")[0]["image"]
-assert not [name for name in sys.modules if name.startswith("videopath_hf")]
 clip = test[0]["video"]
 data = clip["bytes"] or open(clip["path"], "rb").read()
 import av, io
 frames = sum(1 for _ in av.open(io.BytesIO(data)).decode(video=0))
 print(json.dumps({"test": len(test), "train": sum(1 for _ in streamed), "frames": frames, "image": image.size,
-                  "messages": test[0]["messages"], "id": test[0]["id"], "licence": test[0]["licence"]}))
+                  **{name: test[0][name] for name in ("messages", "grounding", "id", "licence")}}))
 """
 
 
@@ -85,15 +85,42 @@ def test_plain_datasets_opens_what_is_published_without_this_package(
     hub: HubServer, data: Path, tmp_path: Path, layout: str
 ) -> None:
     publish_dataset(data, "d", settings(layout=layout))
-    environment = {**os.environ, **hub.environment(tmp_path / "home")}
-    command = [sys.executable, "-c", PLAIN_USER, "walker/d", layout]
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)
+    environment = hub.environment(tmp_path / "home")
+    seen = json.loads(run_plain(PLAIN_USER, "walker/d", layout, cwd=tmp_path, environment=environment))
     assert (seen["test"], seen["train"], seen["frames"], seen["image"]) == (4, 27, 4, [64, 48])
     assert seen["licence"] == "CC BY 4.0"
     records = [json.loads(line) for line in (data / "instructions.jsonl").read_text().splitlines()]
-    assert seen["messages"] == next(record["messages"] for record in records if record["id"] == seen["id"])
+    record = next(record for record in records if record["id"] == seen["id"])
+    assert seen["messages"] == record["messages"]
+    assert [item["text"] for item in seen["grounding"]] == [item["text"] for item in record["grounding"]] != []
+
+
+@pytest.mark.parametrize("layout", ["parquet", "folder"])
+def test_the_published_croissant_file_finds_every_row_and_its_medium(
+    hub: HubServer, data: Path, tmp_path: Path, layout: str
+) -> None:
+    mlcroissant = pytest.importorskip("mlcroissant", reason="mlcroissant is not installed (extra `dev`)")
+    publish_dataset(data, "d", settings(layout=layout, shard_mb=SMALL))
+    for path, entry in shown(hub).items():
+        (tmp_path / "copy" / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(hub.store.content(entry.sha256 or entry.oid), tmp_path / "copy" / path)
+    described = json.loads((tmp_path / "copy/croissant.json").read_text())
+    assert described["license"] == ["https://creativecommons.org/licenses/by/4.0/"]
+    dataset = mlcroissant.Dataset(jsonld=described, mapping={"repo": str(tmp_path / "copy")})
+    assert not dataset.metadata.ctx.issues.errors
+    given = [json.loads(line) for line in (data / "instructions.jsonl").read_text().splitlines()]
+    for name, kind in (("default", "video"), ("images", "image")):
+        rows = {row[f"{name}/id"].decode(): row for row in dataset.records(record_set=name)}
+        assert set(rows) == {record["id"] for record in given if record["media"][0]["type"] == kind}
+        record = next(record for record in given if record["id"] in rows)
+        row, medium = rows[record["id"]], record["media"][0]["path"]
+        assert row[f"{name}/answer"].decode() == record["answer"]
+        if layout == "folder":
+            assert medium.endswith(row[f"{name}/file_name"].decode())
+        elif kind == "video":
+            assert row["default/video"] == (data / medium).read_bytes()
+        else:
+            assert row["images/image"].size == (64, 48)
 
 
 @pytest.mark.parametrize("layout", ["parquet", "folder"])

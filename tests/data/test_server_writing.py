@@ -49,7 +49,7 @@ def unequal(requests: list[dict[str, Any]]) -> int:
 def test_a_server_writes_a_dataset_that_training_reads(curated: Path, tmp_path: Path, writer: str, asked: int) -> None:
     with serve(decent) as server:
         summary = write_instructions(curated, tmp_path / "data", settings(server, writer))
-    assert summary.writer == f"{writer}:m"
+    assert (summary.writer, summary.prompts) == (f"{writer}:m", {writer: 1, "questions": 2})
     assert summary.clips == 7
     assert summary.server is not None
     # Clips of one case have the same words, times and organ: one request serves all of them.
@@ -179,6 +179,43 @@ def test_unusable_replies_are_counted_by_kind_and_the_rest_is_written(curated: P
         write_instructions(curated, tmp_path / "data", settings(server))
     assert summary.clips == 4
     assert len(server.requests) == sent == 2 + 4
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Reply(200, None), "no reply: the connection was lost"),
+        (said("late")._replace(delay=4), "no reply: the server did not answer in time"),
+        (streamed("x" * 99, pause=0.6), "no reply: the server did not answer in time"),
+        (streamed("half of it", cut=True), "no reply: the connection was lost"),
+        (Reply(429, "", {"Retry-After": "0"}), "no reply: the server answered 429"),
+        (Reply(502, "<html>Bad gateway</html>"), "no reply: the server answered 502: <html>Bad gateway</html>"),
+        (Reply(200, "<html>Welcome</html>"), "no reply: the server's answer is not a chat completion: <html>"),
+        (said("As you wish."), "unusable reply: the reply is not JSON: As you wish. (after one repair turn)"),
+        (said('{"findings": [', finish="length"), "unusable reply: the reply was cut off at its longest length"),
+        (said(None), "unusable reply: the reply is empty"),
+        (Reply(200, '{"choices": []}', JSON), "unusable reply: the server's answer holds no choice"),
+    ],
+)
+def test_whatever_a_server_does_about_one_clip_the_others_are_saved(
+    curated: Path, tmp_path: Path, fault: Reply, reason: str
+) -> None:
+    def behave(request: dict[str, Any], _: int) -> Reply:
+        return fault if "surface is smooth" in json.dumps(request["messages"]) else decent(request, 0)
+
+    with serve(behave) as server:
+        if reason.startswith("no reply"):
+            with pytest.raises(TooManyRejectsError, match=r"1 of 7 clips .*holds the rest, and rejects\.jsonl why"):
+                write_instructions(curated, tmp_path / "data", settings(server, timeout=2.5))
+        else:
+            assert write_instructions(curated, tmp_path / "data", settings(server)).clips == 6
+    (reject,) = read_records(tmp_path / "data" / "rejects.jsonl", Reject)
+    assert reject.reason.startswith(reason)
+    assert len({record.clip_id for record in records_of(tmp_path / "data")}) == 6
+    assert (tmp_path / "data" / "replies.jsonl").read_text().count("\n") >= 4
 
 
 RUN = """

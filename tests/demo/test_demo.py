@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
 from videopath_hf.demo.pipeline import STAGES, recipe_path
+from videopath_hf.evaluation.results import file_of
+from videopath_hf.evaluation.settings import Variant
 
 pytestmark = pytest.mark.slow
 
@@ -71,8 +73,8 @@ def whole(recipes: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     return out, finish(recipes, out)
 
 
-def answers(out: Path, variant: str) -> list[tuple[str, str]]:
-    lines = (out / "evaluation" / f"predictions_{variant}.jsonl").read_text(encoding="utf-8").splitlines()
+def answers(out: Path, variant: Variant) -> list[tuple[str, str]]:
+    lines = (out / "evaluation" / file_of("predictions", variant)).read_text(encoding="utf-8").splitlines()
     return [(line["id"], line["answer"]) for line in map(json.loads, lines)]
 
 
@@ -113,7 +115,7 @@ def test_a_demo_killed_at_several_places_and_continued_gives_the_same_answers(
     printed = finish(recipes, out)
     for name in ("clips.jsonl", "rejects.jsonl"):
         assert (out / "curated" / name).read_bytes() == (whole[0] / "curated" / name).read_bytes()
-    for variant in ("full", "blind"):
+    for variant in get_args(Variant):
         assert answers(out, variant) == answers(whole[0], variant)
     assert printed["diagnosis_accuracy"] == whole[1]["diagnosis_accuracy"]
 

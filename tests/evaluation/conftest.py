@@ -25,3 +25,9 @@ def tiny(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     records = read_instructions(dataset, ["video"], "train")
     texts = [text for record in records for text in (record.question, record.answer)]
     return build_tiny(texts, tmp_path_factory.mktemp("tiny"), seed=0)
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Backoff in milliseconds instead of seconds."""
+    monkeypatch.setattr("videopath_hf.llm.retries.FIRST_WAIT", 0.01)

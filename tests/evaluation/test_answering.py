@@ -132,6 +132,15 @@ def test_images_and_videos_can_be_asked_about_together(
     assert (blind["pixel_values"][0, 0] == -1).all()
 
 
+def test_a_picture_that_is_open_already_is_answered_about_as_its_file(answerer: Answerer, tmp_path: Path) -> None:
+    for colour in (40, 200):
+        Image.fromarray(np.full((40, 60, 3), colour, np.uint8)).save(tmp_path / "a.png")
+        with Image.open(tmp_path / "a.png") as picture:
+            given = answerer.ask([picture.copy()], "What?", max_new_tokens=4)
+        assert given.answer == answerer.ask([tmp_path / "a.png"], "What?", max_new_tokens=4).answer
+        assert given.media == ["Image"] and given.seconds["vision"] > 0
+
+
 def test_media_that_cannot_be_read_are_named(answerer: Answerer, tmp_path: Path) -> None:
     for name in ("a.jpg", "a.mp4"):
         with pytest.raises(UserError, match=name):

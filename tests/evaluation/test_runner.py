@@ -9,72 +9,91 @@ from tests.llm.chat_server import mark, said, serve
 from videopath_hf.data.folder import read_instructions
 from videopath_hf.errors import TooManyRejectsError, UserError
 from videopath_hf.evaluation.answering import Answerer
+from videopath_hf.evaluation.results import EvaluationResult
 from videopath_hf.evaluation.runner import EvaluateSettings, evaluate_model
 from videopath_hf.files import read_records
-from videopath_hf.records import Answer, Score
+from videopath_hf.records import Answer, Prediction, Score
 from videopath_hf.settings import load_settings
 
-SHORT = EvaluateSettings(max_new_tokens=6)
+SHORT = EvaluateSettings(max_new_tokens=6, blind=True)
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+def asked(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
     """Every question the model is asked: (record id, blind); with frames it knows each diagnosis, blind it guesses."""
     calls: list[tuple[str, bool]] = []
     ask = Answerer.ask
+    right = {record.id: record.answer for record in read_instructions(dataset, ["video"], "test")}
 
     def answer(self: Answerer, *args: Any, **kwargs: Any) -> Answer:
         calls.append((kwargs["id"], kwargs["zero_frames"]))
         real = ask(self, *args, **kwargs)
-        text = "Pigment.\nDiagnosis: melanosis coli" if kwargs["zero_frames"] else kwargs["reference"]
+        text = "Pigment.\nDiagnosis: melanosis coli" if kwargs["zero_frames"] else right[kwargs["id"]]
         return real.model_copy(update={"answer": text})
 
     monkeypatch.setattr(Answerer, "ask", answer)
     return calls
 
 
+def accuracy(result: EvaluationResult) -> dict[str, float | None]:
+    return {name: variant.columns["diagnosis_exact"].value for name, variant in result.variants.items()}
+
+
 def test_both_variants_are_answered_scored_and_written(
     tiny: Path, dataset: Path, tmp_path: Path, asked: list[tuple[str, bool]]
 ) -> None:
     result = evaluate_model(tiny, dataset, tmp_path / "out", SHORT)
-    assert result.diagnosis_accuracy == {"full": 1.0, "blind": 0.5}
+    assert accuracy(result) == {"full": 1.0, "blind": 0.5}
     assert result.majority_accuracy == 0.5
-    assert result.variants["full"].rougeL == 1.0
-    assert result.variants["blind"].rougeL is not None
-    assert result.variants["blind"].rougeL < 1
+    assert result.variants["full"].columns["rougeL"].value == 1.0
+    blind = result.variants["blind"].columns["rougeL"].value
+    assert blind is not None and blind < 1
     assert {variant.coverage for variant in result.variants.values()} == {1.0}
-    assert {variant.n for variant in result.variants.values()} == {2}
+    assert {(variant.n, variant.answered) for variant in result.variants.values()} == {(2, 2)}
     assert set(result.seconds) == {"decode", "preprocess", "vision", "prefill", "generate", "score"}
     written = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert written["diagnosis_accuracy"] == {"full": 1.0, "blind": 0.5}
+    assert EvaluationResult.model_validate(written) == result
     records = read_instructions(dataset, ["video"], "test")
-    for variant in ("full", "blind"):
-        answers = read_records(tmp_path / "out" / f"predictions_{variant}.jsonl", Answer)
+    for variant, end in (("full", ""), ("blind", "_blind")):
+        answers = read_records(tmp_path / "out" / f"predictions{end}.jsonl", Prediction)
         assert [answer.id for answer in answers] == [record.id for record in records]
         assert [answer.media for answer in answers] == [[record.media[0].path] for record in records]
+        assert {(answer.frames, len(answer.frame_times)) for answer in answers} == {(4, 4)}
         assert {answer.frames_zeroed for answer in answers} == {variant == "blind"}
-        scores = read_records(tmp_path / "out" / f"scores_{variant}.jsonl", Score)
-        assert {score.metric for score in scores} == {"rougeL", "diagnosis_match"}
-        assert len(scores) == 4
+        scores = read_records(tmp_path / "out" / f"scores{end}.jsonl", Score)
+        assert {score.metric for score in scores} >= {"rougeL", "bleu", "diagnosis_exact", "diagnosis_synonym"}
+        assert {score.id for score in scores} == {record.id for record in records}
+
+
+def test_without_being_asked_to_nobody_is_questioned_blind(
+    tiny: Path, dataset: Path, tmp_path: Path, asked: list[tuple[str, bool]]
+) -> None:
+    result = evaluate_model(tiny, dataset, tmp_path / "out", EvaluateSettings(max_new_tokens=6))
+    assert list(result.variants) == ["full"]
+    assert [blind for _, blind in asked] == [False, False]
 
 
 def test_a_finished_evaluation_is_not_done_again_and_another_one_is_refused(
     tiny: Path, dataset: Path, tmp_path: Path, asked: list[tuple[str, bool]]
 ) -> None:
-    first = evaluate_model(tiny, dataset, tmp_path / "out", SHORT)
+    model = tmp_path / "model"
+    shutil.copytree(tiny, model)
+    first = evaluate_model(model, dataset, tmp_path / "out", SHORT)
     count = len(asked)
-    assert evaluate_model(tiny, dataset, tmp_path / "out", SHORT) == first
+    assert evaluate_model(tmp_path / "." / "model", dataset, tmp_path / "out", SHORT) == first
+    moved = tmp_path / "moved"
+    model.rename(moved)
+    assert evaluate_model(moved, dataset, tmp_path / "out", SHORT) == first
+    moved.rename(model)
     assert len(asked) == count == 4
     with pytest.raises(UserError, match="another input or configuration"):
-        evaluate_model(tiny, dataset, tmp_path / "out", EvaluateSettings(max_new_tokens=7))
-    other = tmp_path / "other"
-    shutil.copytree(tiny, other)
-    weights = other / "model.safetensors"
+        evaluate_model(model, dataset, tmp_path / "out", EvaluateSettings(max_new_tokens=7, blind=True))
+    weights = model / "model.safetensors"
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(data)
     with pytest.raises(UserError, match="another input or configuration"):
-        evaluate_model(other, dataset, tmp_path / "out", SHORT)
+        evaluate_model(model, dataset, tmp_path / "out", SHORT)
 
 
 def test_after_a_kill_only_what_is_missing_is_asked(
@@ -108,20 +127,24 @@ def test_a_clip_that_does_not_decode_is_null_never_zero_and_the_command_fails(
     (tmp_path / "data" / bad.media[0].path).write_bytes(b"not a video")
     with pytest.raises(TooManyRejectsError, match=r"only 50\.0% of the scores"):
         evaluate_model(tiny, tmp_path / "data", tmp_path / "out", SHORT)
-    scores = read_records(tmp_path / "out" / "scores_full.jsonl", Score)
+    scores = read_records(tmp_path / "out" / "scores.jsonl", Score)
     assert {score.value for score in scores if score.id == bad.id} == {None}
     assert all("there is no answer: " in (score.reason or "") for score in scores if score.id == bad.id)
     assert {score.value for score in scores if score.id == good.id} == {1.0}
     allowed = SHORT.model_copy(update={"min_coverage": 0.5})
     result = evaluate_model(tiny, tmp_path / "data", tmp_path / "out", allowed)
-    assert result.diagnosis_accuracy["full"] == 1.0
+    assert accuracy(result)["full"] == 1.0
     assert result.coverage == 0.5
     assert any(bad.id in note for note in result.notes)
+    assert sum(result.failures.values()) == 1
+    failed = [json.loads(line) for line in (tmp_path / "out" / "failures.jsonl").read_text().splitlines()]
+    assert [(failure["id"], failure["variant"]) for failure in failed] == [(bad.id, "full"), (bad.id, "blind")]
     # What failed is tried again when the file is whole again; the rest is not.
     asked.clear()
     shutil.copyfile(dataset / bad.media[0].path, tmp_path / "data" / bad.media[0].path)
     assert evaluate_model(tiny, tmp_path / "data", tmp_path / "out", SHORT).coverage == 1
     assert asked == [(bad.id, False), (bad.id, True)]
+    assert not (tmp_path / "out" / "failures.jsonl").exists()
 
 
 def test_a_judge_scores_both_variants_and_its_failures_lower_coverage(
@@ -133,7 +156,9 @@ def test_a_judge_scores_both_variants_and_its_failures_lower_coverage(
 
     with serve(behave) as server:
         settings = load_settings(
-            EvaluateSettings, None, [f"judge.base_url={server.url}", "judge.model=judge-1", "max_new_tokens=6"]
+            EvaluateSettings,
+            None,
+            [f"judge.base_url={server.url}", "judge.model=judge-1", "max_new_tokens=6", "blind=true"],
         )
         result = evaluate_model(tiny, dataset, tmp_path / "out", settings)
         full, blind = result.variants["full"].judge, result.variants["blind"].judge
@@ -141,6 +166,10 @@ def test_a_judge_scores_both_variants_and_its_failures_lower_coverage(
         assert blind is not None
         assert (full.avg, full.norm_avg) == (5, 100)
         assert blind.correctness == 2
+        assert result.variants["full"].columns["judge_norm_avg"].value == 100
+        assert (result.spent["judge"].replies, result.spent["judge"].tokens_in) == (12, 12 * 90)
+        assert result.judge is not None
+        assert (result.judge.model, result.judge.protocol_hash) == ("judge-1", full.protocol_hash)
         sent = len(server.requests)
         assert evaluate_model(tiny, dataset, tmp_path / "out", settings) == result
         assert len(server.requests) == sent == 12
@@ -149,7 +178,8 @@ def test_a_judge_scores_both_variants_and_its_failures_lower_coverage(
             evaluate_model(tiny, dataset, tmp_path / "prose", settings)
     written = json.loads((tmp_path / "prose" / "results.json").read_text())
     assert written["variants"]["full"]["judge"]["norm_avg"] is None
-    assert written["variants"]["full"]["diagnosis_accuracy"] == 1.0
+    assert written["variants"]["full"]["columns"]["judge_norm_avg"]["value"] is None
+    assert written["variants"]["full"]["columns"]["diagnosis_exact"]["value"] == 1.0
 
 
 def test_how_a_judge_is_reached_does_not_make_it_another_evaluation(
@@ -170,7 +200,7 @@ def test_models_and_data_that_are_not_there_are_named_and_nothing_is_left_behind
 ) -> None:
     with pytest.raises(UserError, match="nowhere"):
         evaluate_model(tmp_path / "nowhere", dataset, tmp_path / "out", SHORT)
-    with pytest.raises(UserError, match="not a dataset folder"):
+    with pytest.raises(UserError, match="nothing does not exist; data are a dataset folder"):
         evaluate_model(tiny, tmp_path / "nothing", tmp_path / "out", SHORT)
     shutil.copytree(dataset, tmp_path / "data")
     path = tmp_path / "data" / "instructions.jsonl"

@@ -86,13 +86,14 @@ def _whoami(call: Call) -> Reply:
         raise Refused(401, "Invalid username or password.")
     role = "write" if call.user[1] else "read"
     token = {"displayName": "token", "role": role}
-    return Reply.of({"type": "user", "name": call.user[0], "orgs": [], "auth": {"accessToken": token}})
+    orgs = [{"type": "org", "name": name} for name in call.server.organisations]
+    return Reply.of({"type": "user", "name": call.user[0], "orgs": orgs, "auth": {"accessToken": token}})
 
 
 def _create(call: Call) -> Reply:
     owner, asked = call.must_write(), call.json()
     name = f"{asked.get('organization') or owner}/{asked['name']}"
-    if not name.startswith(f"{owner}/"):
+    if name.split("/")[0] not in (owner, *call.server.organisations):
         raise Refused(403, f"You don't have the rights to create a repository under the namespace {name}")
     private = bool(asked.get("private")) or asked.get("visibility") == "private"
     kind, store = asked.get("type") or "model", call.server.store

@@ -39,6 +39,8 @@ class HubServer(ThreadingHTTPServer):
         self.faults = Faults()
         self.page_size, self.part_size = page_size, part_size
         self.users = {WRITER: ("walker", True), READER: ("visitor", False)}
+        self.organisations = ("my-lab",)
+        """Namespaces beside their own that users who may write can write to."""
         self.requests: list[tuple[str, str]] = []
         self.uploads: list[str] = []
         """SHA-256 of every large file whose content was received, as often as it was."""

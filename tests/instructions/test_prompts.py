@@ -58,26 +58,30 @@ def test_templates_cannot_reach_into_python(tmp_path: Path) -> None:
 
 def test_organs_have_wordings_of_their_own_under_all_their_names() -> None:
     own = {text for seed in range(60) for text in write_questions("video", 1, "c", seed, "Rectum")}
-    assert any("Go over crypts" in text and "Rectum tissue" in text for text in own)
+    assert len({text for text in own if "crypts, lamina propria and surface" in text and "Rectum tissue" in text}) == 4
+    assert len(own) == 10
     assert not any("crypts" in text for seed in range(60) for text in write_questions("video", 1, "c", seed))
     assert len(write_questions("clip", QUESTIONS_PER_MEDIUM, "c", 0, "lymph node")) == QUESTIONS_PER_MEDIUM
 
 
 def test_every_shipped_wording_names_its_medium_and_tissue() -> None:
     wordings = load_wordings()
+    assert len(wordings.organs) > 20
     for organ in wordings.organs:
         for kind in ("diagnostic", "descriptive"):
             texts = wordings.of(kind, organ)  # type: ignore[arg-type]
             assert all("{medium}" in text and "{tissue}" in text for text in texts)
             assert all(("{ending}" in text) == (kind == "descriptive") for text in texts)
+            assert not any("{features}" in text for text in texts)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("in this {medium} best", "in this {media} best", "may hold {medium}, {tissue} and {ending} only"),
+        ("in this {medium} best", "in this {media} best", "may hold {medium}, {tissue}, {ending} only"),
         ("also: [oesophagus]", "also: [rectum]", "organ name 'rectum' stands there twice"),
         ("ending:", "endings:", "did you mean 'ending'"),
+        ("{features} of the", "{feature} of the", "may hold {medium}, {tissue}, {ending}, {features} only"),
     ],
 )
 def test_a_file_of_wordings_that_cannot_be_used_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:

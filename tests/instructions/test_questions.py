@@ -11,6 +11,11 @@ def test_all_wordings_differ_and_name_medium_and_organ(medium: Medium) -> None:
     assert not any("{" in question for question in questions)
 
 
+def test_soft_tissue_is_not_called_tissue_twice() -> None:
+    questions = write_questions("video", QUESTIONS_PER_MEDIUM, "c1", seed=0, organ="soft tissue")
+    assert all("soft tissue" in question and "tissue tissue" not in question for question in questions)
+
+
 def test_the_choice_follows_from_seed_and_clip() -> None:
     first = [write_questions("video", 1, f"c{index}", seed=0) for index in range(20)]
     assert first == [write_questions("video", 1, f"c{index}", seed=0) for index in range(20)]

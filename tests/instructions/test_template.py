@@ -71,6 +71,15 @@ def test_the_number_of_a_case_is_no_part_of_its_description(tmp_path: Path) -> N
     )
 
 
+def test_a_case_s_number_that_was_read_without_a_space_describes_nothing(tmp_path: Path) -> None:
+    assert describe(make_clip(tmp_path, "a", CELIAC, [], ("Case1", "CASE NO.2", "Case2:"))) is None
+    labels = ("Case2:colon biopsy", "Caseous", "Slide 3. Adenoma with 4 mitoses")
+    assert describe(make_clip(tmp_path, "a", CELIAC, [], labels)) == (
+        ("Colon biopsy.", "Caseous.", "Adenoma with 4 mitoses."),
+        "text",
+    )
+
+
 def test_a_comparison_with_another_case_does_not_describe_this_one(tmp_path: Path) -> None:
     clip = make_clip(tmp_path, "a", MELANOSIS, ["Compare this with the first case, where crypts are crowded."])
     assert describe(clip) is None

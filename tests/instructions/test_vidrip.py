@@ -9,8 +9,9 @@ from tests.instructions.curated_folder import MELANOSIS, make_clip
 from tests.instructions.scripted_writer import Behaviour, decent, draft_of, material_of, reply_to, turn_of, write_with
 from tests.llm.chat_server import Reply, said
 from videopath_hf.files import read_records
+from videopath_hf.instructions.material import Words, place_of
 from videopath_hf.instructions.routes import WrittenClip
-from videopath_hf.records import ClipRecord
+from videopath_hf.records import ClipRecord, RemovedText
 
 SPOKEN = ["The mucosa is intact.", "Brown pigment lies in macrophages.", "This is melanosis coli."]
 write = partial(write_with, "vidrip")
@@ -52,6 +53,37 @@ def test_every_finding_keeps_the_seconds_and_the_passage_it_rests_on(tmp_path: P
     low, high = written(tmp_path).statements
     assert (low.magnification, low.start, low.end, low.quote) == ("low", 0, 2, "the mucosa is intact")
     assert (high.magnification, high.start, high.end) == ("high", 2, 4)
+
+
+def test_sentences_of_the_answer_say_which_words_they_rest_on(tmp_path: Path, clip: ClipRecord) -> None:
+    shown = clip.model_copy(
+        update={"removed_text": [RemovedText(text="Lipofuscin", box=(0, 0, 9, 9), start=2, end=5)]}
+    )
+
+    def misdate(draft: dict[str, Any]) -> None:
+        for finding in draft["findings"]:
+            if "mucosa" in finding["statement"]:
+                finding.update(start=-3, end=1e9)  # beyond all words
+            if "pigment" in finding["statement"]:
+                finding.update(start=5.2, end=5.9)  # those of others
+
+    writing, _ = write(tmp_path, shown, drafted(misdate))
+    found = {item.text: (item.source, item.start, item.end) for item in writing.described[0].description.grounding}
+    assert found == {
+        "The mucosa is intact.": ("transcript", 0, 6),
+        "Brown pigment lies in macrophages.": ("transcript", 2, 4),
+        "Lipofuscin.": ("text", 2, 5),
+    }
+    assert writing.server is not None
+    assert writing.server.misdated == 1
+
+
+def test_a_moment_just_behind_the_words_is_their_whole_passage() -> None:
+    words = [Words(0, 2, "said", "The mucosa is intact."), Words(2, 4, "shown", "Brown pigment")]
+    assert place_of("mucosa is intact", 0.5, 1.5, words) == (0.5, 1.5, "transcript", False)
+    assert place_of("brown pigment", 4.2, 4.3, words) == (2, 4, "text", False)
+    assert place_of("brown pigment", 0, 1, words) == (2, 4, "text", True)
+    assert place_of("blue pigment", 2, 4, words) is None
 
 
 def test_a_finding_without_support_is_removed_counted_and_takes_the_reasoning_with_it(

@@ -21,18 +21,18 @@ class Reply(NamedTuple):
     cut: bool = False
 
 
-def mark(score: Any, reason: str = "Close to the reference.") -> Reply:
+def mark(score: Any, reason: str = "Close to the reference.", **values: Any) -> Reply:
     """A proper completion with a score."""
-    return said(json.dumps({"reason": reason, "score": score}))
+    return said(json.dumps({"reason": reason, "score": score}), **values)
 
 
-def said(content: str | None, finish: str = "stop") -> Reply:
-    """A completion with these words."""
+def said(content: str | None, finish: str = "stop", model: str = "judge") -> Reply:
+    """A completion with these words, by a model of this name."""
     completion = {
         "id": "x",
         "object": "chat.completion",
         "created": 0,
-        "model": "judge",
+        "model": model,
         "choices": [{"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": content}}],
         "usage": {"prompt_tokens": 90, "completion_tokens": 10, "total_tokens": 100},
     }

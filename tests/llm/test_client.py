@@ -51,7 +51,7 @@ def failing_first(reply: Reply) -> Any:
 def test_what_may_pass_is_tried_again(fault: Reply) -> None:
     with serve(failing_first(fault)) as server:
         (reply,) = ask(server)
-    assert reply == ChatReply("fine", None, "stop", 90, 10)
+    assert reply == ChatReply("fine", None, "stop", 90, 10, "judge")
     assert len(server.requests) == 2
 
 
@@ -63,11 +63,47 @@ def test_a_date_in_retry_after_is_waited_for() -> None:
     assert time.perf_counter() - start > 0.9  # dates have whole seconds
 
 
+def test_a_server_that_limits_gets_no_other_request_before_its_time_either() -> None:
+    limited: list[float] = []
+    arrived: list[float] = []
+
+    def behave(request: dict[str, Any], _: int) -> Reply:
+        arrived.append(time.monotonic())
+        if len(arrived) == 3:
+            limited.append(time.monotonic())
+            return Reply(429, "", {"Retry-After": "1"})
+        return said("fine")._replace(delay=0.3)
+
+    with serve(behave) as server:
+        outcomes = ask(server, count=12, concurrency=3)
+    assert all(isinstance(outcome, ChatReply) for outcome in outcomes)
+    assert len(arrived) == 13
+    assert all(time >= limited[0] + 0.95 for time in arrived[3:])
+
+
 def test_a_longer_wait_than_allowed_is_not_waited_for() -> None:
     with serve(failing_first(Reply(429, "tomorrow", {"Retry-After": "86400"}))) as server:
         (error,) = ask(server, max_wait=5)
     assert str(error) == "the server answered 429: tomorrow (it asks to wait 86400 s, max_wait is 5)"
     assert len(server.requests) == 1
+
+
+def test_one_that_waits_to_be_tried_again_leaves_its_place_to_another() -> None:
+    def behave(request: dict[str, Any], tries: int) -> Reply:
+        first = request["messages"][0]["content"] == "request 0"
+        return Reply(503, "", {"Retry-After-Ms": "300"}) if first and tries == 0 else said("fine")
+
+    with serve(behave) as server:
+        assert all(isinstance(reply, ChatReply) for reply in ask(server, count=4, concurrency=1))
+    order = [request["messages"][0]["content"][-1] for request in server.requests]
+    assert order == ["0", "1", "2", "3", "0"]
+    assert server.most_at_once == 1
+
+
+def test_the_time_of_a_request_runs_from_when_it_is_sent() -> None:
+    with serve(lambda request, _: said("fine")._replace(delay=0.4)) as server:
+        replies = ask(server, count=3, concurrency=1, timeout=0.7, max_retries=0)
+    assert all(isinstance(reply, ChatReply) for reply in replies)
 
 
 def test_a_server_that_streams_although_not_asked_to_is_understood() -> None:
@@ -121,6 +157,48 @@ def test_what_every_request_would_meet_stops_the_run_at_once(reply: Reply, sente
     assert all(isinstance(outcome, UserError) for outcome in outcomes)
     assert sentence in str(outcomes[0])
     assert len(server.requests) <= 2
+
+
+REFUSES = [
+    (400, "Unsupported value: 'temperature' does not support 0 with this model.", "request.temperature"),
+    (
+        400,
+        "Unsupported parameter: 'max_tokens' is not supported; use 'max_completion_tokens'.",
+        "max_completion_tokens",
+    ),
+    (
+        500,
+        'response_format type must be one of "text" or "json_object", but got: json_schema',
+        "`structured` to json_",
+    ),
+    (422, "This model does not support response format `json_schema`.", "`structured` to json_object, or to none"),
+]
+
+
+@pytest.mark.parametrize(("status", "message", "remedy"), REFUSES)
+def test_a_field_that_no_request_may_have_stops_the_run_and_names_the_setting(
+    status: int, message: str, remedy: str
+) -> None:
+    import json
+
+    body = json.dumps({"error": {"message": message}})
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}
+    with serve(lambda request, _: Reply(status, body, JSON)) as server:
+        outcomes = ask(server, count=10, concurrency=2, request={"response_format": form})
+        assert all(isinstance(outcome, UserError) for outcome in outcomes)
+        assert remedy in str(outcomes[0])
+        assert message in str(outcomes[0])
+        assert len(server.requests) <= 2
+        # What was not sent is not what is refused.
+        (left_out,) = ask(server, request={"temperature": None, "max_tokens": None}, max_retries=0)
+    assert isinstance(left_out, NoReplyError)
+
+
+def test_a_request_that_is_too_long_is_no_fault_of_the_others() -> None:
+    body = '{"error": {"message": "maximum context length is 8192 tokens, you asked for 9000 (512 in max_tokens)"}}'
+    with serve(lambda request, _: Reply(400, body, JSON)) as server:
+        (error,) = ask(server)
+    assert isinstance(error, NoReplyError)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,29 @@ def test_a_log_is_read_while_its_last_line_is_being_written(tmp_path: Path) -> N
     path.write_text(entry("a").model_dump_json() + "\n" + entry("b").model_dump_json()[:20])
     assert read_log(path, Score) == [entry("a")]
     assert path.read_text().endswith("\n" + entry("b").model_dump_json()[:20])
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from tests.llm.test_log import entry
+from videopath_hf.llm.log import AppendLog
+from videopath_hf.records import Score
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+with AppendLog(Path(sys.argv[1]), Score) as log:
+    log.append(entry("a"))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (Path(sys.argv[1]).stat().st_size + 20, resource.RLIM_INFINITY))
+    try:
+        log.append(entry("b"))
+    except OSError as error:
+        print(error.filename)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    log.append(entry("c"))
+"""
+
+
+def test_a_disk_that_was_full_for_a_while_leaves_no_half_line(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    done = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(path)
+    assert [item.id for item in read_log(path, Score)] == ["a", "c"]

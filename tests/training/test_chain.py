@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 from videopath_hf.cli.main import app
 from videopath_hf.errors import UserError
 from videopath_hf.files import read_json
+from videopath_hf.modeling.hashes import model_hash
 from videopath_hf.training import chain, stages
 from videopath_hf.training.chain import run_chain
-from videopath_hf.training.hashes import model_hash
 
 TINY = Path(__file__).parents[2] / "recipes" / "tiny"
 RECIPES = [TINY / f"{name}.yaml" for name in ("stage0_alignment", "stage1_image_sft", "stage3_video_sft")]

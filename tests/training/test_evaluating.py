@@ -48,7 +48,7 @@ class Marks:
                     tokens=1,
                     seconds={},
                 ),
-                Score(id=record.id, metric="diagnosis_match", value=float(mark)),
+                Score(id=record.id, metric="diagnosis_exact", value=float(mark)),
             )
             for record, mark in zip(records, right, strict=True)
         ]

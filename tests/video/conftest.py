@@ -106,6 +106,18 @@ def sound_only(tmp_path: Path) -> Path:
     return path
 
 
+def encoded(path: Path, codec: str) -> Path:
+    """40 numbered frames with a keyframe every 12; x264 and x265 are told to show frames across keyframes."""
+    options = {"libx264": {"x264-params": "open-gop=1:keyint=12:bframes=3"}, "libsvtav1": {"preset": "8"}}
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10, options=options.get(codec, {}))
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = 96, 72, "yuv420p", 12
+        for image in numbered(40):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
 def without_frames(path: Path) -> Path:
     """What a recorder that was switched off at once leaves: the header of a video stream, and no frame."""
     with av.open(str(path), "w", options={"movflags": "empty_moov+frag_keyframe"}) as container:

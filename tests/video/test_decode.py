@@ -5,13 +5,13 @@ import av
 import numpy as np
 import pytest
 
-from tests.video.conftest import number_of, numbered
+from tests.video.conftest import encoded, number_of, numbered
 from videopath_hf.errors import UserError
 from videopath_hf.samples import lecture_path
 from videopath_hf.video.backends import _split, choose_backend, unusable
 from videopath_hf.video.container import decode, open_video
 from videopath_hf.video.decode import iter_frames, read_frames
-from videopath_hf.video.frame_index import FrameIndex, frame_index
+from videopath_hf.video.frame_index import FrameIndex, _is_closed, frame_index
 from videopath_hf.video.probe import VideoError, probe
 
 
@@ -186,18 +186,97 @@ def test_a_video_is_cut_for_the_readers_between_keyframes() -> None:
 
 
 def test_a_short_clip_is_not_parted_among_readers_that_would_each_decode_all_of_it(tmp_path: Path) -> None:
-    index = frame_index(_encode(tmp_path / "x.mp4", "libx264"))  # 40 frames, a keyframe every 12
+    index = frame_index(encoded(tmp_path / "x.mp4", "libx264"))  # 40 frames, a keyframe every 12
     assert _split(index, list(range(0, 40, 3)), 32) == [list(range(0, 40, 3))]
 
 
 def test_frames_nobody_refers_to_are_left_out_unless_wanted(tmp_path: Path) -> None:
-    path = _encode(tmp_path / "x.mp4", "libx264")
+    path = encoded(tmp_path / "x.mp4", "libx264")
     index = frame_index(path)
     assert index.pts is not None
     with open_video(path) as source:
-        came = [int(frame.pts or 0) for frame in decode(source, wanted={int(index.pts[21])})]
+        came = [int(frame.pts or 0) for frame in decode(source, wanted=index.wanted([21]))]
     assert int(index.pts[21]) in came
     assert len(came) < 0.8 * len(index.times)
+
+
+def test_groups_that_hold_nothing_wanted_and_the_rest_of_a_group_are_not_decoded(long_gop_clip: Path) -> None:
+    index = frame_index(long_gop_clip)  # 240 frames, a keyframe every 40
+    with open_video(long_gop_clip) as source:
+        came = [frame.pts for frame in decode(source, wanted=index.wanted([42, 43, 170]))]
+    numbers = np.searchsorted(index.pts, came)
+    assert {42, 43, 170} <= set(numbers)
+    assert all(40 <= number < 47 or 160 <= number < 174 for number in numbers)
+
+
+def test_groups_are_closed_where_file_and_screen_agree_on_what_follows_a_keyframe() -> None:
+    key, other = True, False
+    assert _is_closed([(0, key), (2, other), (1, other), (3, key), (4, other)])
+    assert not _is_closed([(0, key), (1, other), (5, key), (3, other)])
+    assert not _is_closed([(0, key), (4, other), (3, key), (5, other)])
+
+
+X264, X265 = "keyint=12:min-keyint=12:scenecut=0", "keyint=12:min-keyint=12:log-level=none"
+STREAMS = [
+    *(("libx264", {"x264-params": f"{X264}:{more}"}) for more in ("bframes=0", "bframes=3", "bframes=3:ref=5")),
+    # Keyframes across which the decoder is not told to forget: nothing is shown before them that comes after.
+    ("libx264", {"x264-params": f"{X264}:bframes=0:open-gop=1"}),
+    ("libx264", {"x264-params": f"{X264}:bframes=3:open-gop=1"}),
+    ("libx264", {"x264-params": "intra-refresh=1:keyint=12"}),
+    *(("libx265", {"x265-params": f"{X265}:{more}"}) for more in ("bframes=0", "bframes=4:open-gop=1", "open-gop=0")),
+    ("mpeg2video", {"bf": "2"}),
+    ("mpeg4", {"bf": "2"}),
+    ("libvpx-vp9", {"deadline": "realtime"}),
+    ("libsvtav1", {"preset": "10"}),
+    ("mjpeg", {}),
+]
+
+
+@pytest.mark.parametrize(("codec", "options"), STREAMS, ids=lambda value: str(value).replace(" ", ""))
+def test_what_is_left_out_changes_no_frame_of_any_codec(
+    tmp_path: Path, codec: str, options: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10, options=options)
+        stream.width, stream.height, stream.gop_size = 96, 72, 12
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for image in numbered(90):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    whole = np.stack([frame.image for frame in iter_frames(path)])
+    assert len(whole) == 90
+    rng = np.random.default_rng(0)
+    for readers in (1, 2):
+        monkeypatch.setattr("videopath_hf.video.backends.cpus", lambda readers=readers: readers)
+        for count in (1, 2, 3, 7, 30):
+            wanted = np.sort(rng.choice(90, count, replace=False))
+            assert np.array_equal(read_frames(path, wanted.tolist()), whole[wanted]), (readers, wanted)
+
+
+@pytest.mark.parametrize("codec", ["libx265", "libx264", "mpeg4"])
+def test_keyframes_that_are_none_lead_nowhere_wrong(tmp_path: Path, codec: str) -> None:
+    path = tmp_path / "x.mp4"
+    false, packets = {30, 54}, []
+    options = {"libx265": {"x265-params": f"{X265}:bframes=0"}, "libx264": {"x264-params": f"{X264}:bframes=0"}}
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10, options=options.get(codec, {}))
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = 96, 72, "yuv420p", 12
+        images = (av.VideoFrame.from_ndarray(image, format="rgb24") for image in numbered(90))
+        for frame in (*images, None):
+            packets += stream.encode(frame)
+        for number, packet in enumerate(packets):
+            packet.is_keyframe |= number in false
+            container.mux(packet)
+    whole = np.stack([frame.image for frame in iter_frames(path)])
+    index = frame_index(path)
+    faults = {"mpeg4": r"marks its frame at 3\.00 s as a keyframe", "libx265": "no frame that can be decoded"}
+    if codec in faults:  # of H.264 the muxer looks for itself what is a keyframe
+        assert false <= set(index.keyframes.tolist())
+        with open_video(path) as source, pytest.raises(VideoError, match=faults[codec]):
+            list(decode(source, wanted=index.wanted([33])))
+    for wanted in ([33], [3, 33, 34], [2, 57, 80], [31]):
+        assert np.array_equal(read_frames(path, wanted), whole[wanted])
 
 
 def test_pictures_are_transformed_as_they_come(long_gop_clip: Path) -> None:
@@ -207,25 +286,13 @@ def test_pictures_are_transformed_as_they_come(long_gop_clip: Path) -> None:
         assert np.array_equal(flipped, whole[[2, 0, 1], :, ::-1])
 
 
-def _encode(path: Path, codec: str) -> Path:
-    """40 numbered frames with a keyframe every 12; x264 and x265 are told to show frames across keyframes."""
-    options = {"libx264": {"x264-params": "open-gop=1:keyint=12:bframes=3"}, "libsvtav1": {"preset": "8"}}
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=10, options=options.get(codec, {}))
-        stream.width, stream.height, stream.pix_fmt, stream.gop_size = 96, 72, "yuv420p", 12
-        for image in numbered(40):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode(None))
-    return path
-
-
 @pytest.mark.parametrize("backend", ["decord", "torchcodec"])
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "libvpx-vp9", "libsvtav1"])
 def test_all_decoders_give_the_same_frames(tmp_path: Path, codec: str, backend: str) -> None:
     fault = unusable(backend)
     if fault is not None:
         pytest.skip(fault)
-    path = _encode(tmp_path / "clip.mp4", codec)
+    path = encoded(tmp_path / "clip.mp4", codec)
     wanted = [0, 1, 13, 25, 39]
     expected = read_frames(path, wanted)
     if (codec, backend) == ("libsvtav1", "decord"):
@@ -237,7 +304,7 @@ def test_all_decoders_give_the_same_frames(tmp_path: Path, codec: str, backend: 
 
 @pytest.mark.parametrize("codec", ["libx265", "libvpx-vp9", "libsvtav1"])
 def test_other_codecs_are_read_exactly(tmp_path: Path, codec: str) -> None:
-    path = _encode(tmp_path / "clip.mp4", codec)
+    path = encoded(tmp_path / "clip.mp4", codec)
     whole = np.stack([frame.image for frame in iter_frames(path)])
     assert len(whole) == 40
     assert np.array_equal(read_frames(path, [1, 14, 26, 39]), whole[[1, 14, 26, 39]])

@@ -45,7 +45,7 @@ FromOption = Annotated[
     typer.Option(
         "--from",
         help="Format of the records; recognised if omitted: videopath, llava, vidrip-train, vidrip-test, quilt-llava, "
-        "pathasst, quilt-1m, pathcap or captions.",
+        "pathasst, quilt-1m, pathcap, captions, quilt-vqa, pathvqa or pmc-vqa.",
     ),
 ]
 SplitOption = Annotated[SplitName | None, typer.Option("--split", help="Split of all records, whatever they say.")]

@@ -8,6 +8,7 @@ import typer
 from videopath_hf import RESEARCH_NOTICE, __version__
 from videopath_hf.cli import (
     ask,
+    compare,
     convert,
     curate,
     data,
@@ -15,10 +16,14 @@ from videopath_hf.cli import (
     doctor,
     evaluate,
     instruct,
+    judge,
     labels,
+    leaderboard,
     merge,
     plan,
+    probe,
     push,
+    score,
     segments,
     serve,
     train,
@@ -45,6 +50,11 @@ app.command(name="plan", epilog=plan.EXAMPLE)(plan.plan)
 app.command(name="train", epilog=train.EXAMPLE)(train.train)
 app.command(name="merge", epilog=merge.EXAMPLE)(merge.merge)
 app.command(name="evaluate", epilog=evaluate.EXAMPLE)(evaluate.evaluate)
+app.command(name="probe", epilog=probe.EXAMPLE)(probe.probe)
+app.command(name="score", epilog=score.EXAMPLE)(score.score)
+app.command(name="compare", epilog=compare.EXAMPLE)(compare.compare)
+app.command(name="leaderboard", epilog=leaderboard.EXAMPLE)(leaderboard.leaderboard)
+app.add_typer(judge.app)
 app.command(name="convert", epilog=convert.EXAMPLE)(convert.convert)
 app.command(name="ask", epilog=ask.EXAMPLE)(ask.ask)
 app.command(name="serve", epilog=serve.EXAMPLE)(serve.serve)

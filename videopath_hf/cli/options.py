@@ -59,3 +59,25 @@ QuantizationOption = Annotated[
 RevisionOption = Annotated[
     str | None, typer.Option(help="Branch, tag or commit of a Hub model; answers of `ask` tell the commit.")
 ]
+DataOption = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        "-d",
+        help="Dataset folder; a file of records or .zip, such as the authors' released test file; or OWNER/NAME of "
+        "what `videopath push dataset` published.",
+    ),
+]
+PlacesOption = Annotated[
+    list[Path] | None,
+    typer.Option("--media", help="Folder or .zip with the media; by default where the records are. Repeatable."),
+]
+MinCoverageOption = Annotated[
+    float | None,
+    typer.Option(
+        "--min-coverage", min=0, max=1, help="Least share that must be answered and scored, 1 by default; else exit 3."
+    ),
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Count what would be asked, and its price where prices are set; ask nothing.")
+]

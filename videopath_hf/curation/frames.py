@@ -1,18 +1,16 @@
 """The two times a lecture is decoded: all frames at low resolution, then those of the clips at full resolution."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
 import av
 import numpy as np
+from av.video.frame import VideoFrame
 
 from videopath_hf.curation.clips import Grid
 from videopath_hf.curation.lecture import Listener
-from videopath_hf.curation.look import Look, View, look_at, small_size
+from videopath_hf.curation.look import Look, View, due_frames, look_at, small_size
 from videopath_hf.curation.settings import SegmentSettings
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.video.backends import read_pyav
@@ -20,14 +18,15 @@ from videopath_hf.video.container import Geometry, VideoError, open_video
 from videopath_hf.video.frame_index import frame_index
 from videopath_hf.video.glance import glance
 from videopath_hf.video.probe import FrameWalk, VideoInfo
-from videopath_hf.video.shown import Shown
+from videopath_hf.video.turns import decode_in_turns, with_readers
 
 KEPT_BYTES = 300_000_000
 """Pictures of one segment that are kept for making its clips: 108 of 720p, 54 s at 2 frames a second."""
 
 _CHUNK_BYTES = 160_000_000  # pictures that are decoded together where they are not kept
 _BEAT_FRAMES = 25
-_AHEAD = 4  # frames that are decoded together, twice, ahead of the one that is looked at
+# Frames that no other refers to are not deblocked: nothing at low resolution shows it.
+_NOT_DEBLOCKED = {"skip_loop_filter": "noref"}
 _EPSILON = 1e-6
 
 
@@ -38,42 +37,38 @@ def decode_pass(path: Path, settings: SegmentSettings, listener: Listener) -> tu
         VideoError: it is not a video, or is damaged or cut off anywhere.
     """
     with open_video(path) as source:
-        # Frames that no other refers to are not deblocked: nothing at low resolution shows it.
-        source.stream.codec_context.options = {"skip_loop_filter": "noref"}
         listener.length((source.container.duration or 0) / av.time_base)
-        walk = FrameWalk(source)
-        frames = iter(walk)
-        first = next(frames, None)
-        if first is None or walk.geometry is None:
-            raise VideoError(f"{path} holds no frame that can be decoded")
-        info, full = walk.so_far(), walk.geometry
-        with ThreadPoolExecutor(1) as decoder:
-            shown = chain([first], _ahead(frames, decoder))
-            views = _views(shown, full, settings.width, source.stream.frames or None, listener.beat)
-            seen = look_at(views, info, settings)
-        return walk.info(), seen
+        index = frame_index(path)
 
+        def look(readers: int) -> tuple[VideoInfo, Look]:
+            walk = FrameWalk(source, index)
+            views = _views(walk, settings, listener.beat, readers)
+            first = list(islice(views, 1))
+            seen = look_at(chain(first, views), walk.so_far(), settings)
+            return walk.info(), seen
 
-def _ahead(frames: Iterator[Shown], decoder: Executor) -> Iterator[Shown]:
-    """The frames, decoded by another thread while those before them are looked at."""
-
-    def decode() -> list[Shown]:
-        return list(islice(frames, _AHEAD))
-
-    waiting = deque([decoder.submit(decode), decoder.submit(decode)])
-    while some := waiting.popleft().result():
-        waiting.append(decoder.submit(decode))
-        yield from some
+        return with_readers(index, look)
 
 
 def _views(
-    frames: Iterable[Shown], full: Geometry, width: int, listed: int | None, beat: Callable[[int, int | None], None]
+    walk: FrameWalk, settings: SegmentSettings, beat: Callable[[int, int | None], None], readers: int
 ) -> Iterator[View]:
-    small, detail = Geometry(*small_size(full.width, full.height), full.rotation), full.scaled(width)
-    for item in frames:
-        if item.index % _BEAT_FRAMES == 0:
-            beat(item.index, listed)
-        yield View(item.time, glance(item.frame, small), partial(detail.picture, item.frame))
+    index, path = walk.index, walk.source.path
+    full = index.geometry
+    if full is None:
+        raise VideoError(f"{path} holds no frame that can be decoded")
+    small, detail = Geometry(*small_size(full.width, full.height), full.rotation), full.scaled(settings.width)
+    due = due_frames(index.times, settings.sample_fps)
+
+    def make(number: int, frame: VideoFrame) -> tuple[Picture, Picture | None]:
+        wanted = number < len(due) and due[number]
+        return glance(frame, small), detail.picture(frame) if wanted else None
+
+    for frame in decode_in_turns(path, index, make, readers, _NOT_DEBLOCKED):
+        walk.add(frame)
+        if frame.number % _BEAT_FRAMES == 0:
+            beat(frame.number, len(due))
+        yield View(frame.time, *frame.made)
 
 
 def grid_indices(path: Path, grid: Grid) -> list[int]:

@@ -1,6 +1,6 @@
 """The one pass over all frames of a lecture, at low resolution: cuts, colours, and how much changes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import cv2
@@ -21,11 +21,22 @@ _FLATTEST = 20  # pixels of height: what looks at structure and motion does so i
 
 
 class View(NamedTuple):
-    """A frame to look at: its time, a picture of it of `small_size`, and how to get one `settings.width` wide."""
+    """A frame to look at: its time, a picture of it of `small_size`, and, where `due_frames` says, one of
+    `settings.width`."""
 
     time: float
     small: Picture
-    detail: Callable[[], Picture]
+    detail: Picture | None
+
+
+def due_frames(times: Iterable[float], sample_fps: float) -> list[bool]:
+    """Which frames, at these seconds, are looked at in colour: the first, and each of `1 / sample_fps` s after one."""
+    due, next_one = [], 0.0
+    for time in times:
+        due.append(time >= next_one - 1e-6)
+        if due[-1]:
+            next_one = time + 1 / sample_fps
+    return due
 
 
 def small_size(width: int, height: int) -> tuple[int, int]:
@@ -74,7 +85,7 @@ class Watcher:
 
     Args:
         info (`VideoInfo`): the rate and the full size.
-        settings (`SegmentSettings`): the detector, and how often colours are measured.
+        settings (`SegmentSettings`): the detector.
 
     Raises:
         MissingExtraError, UserError: the detector cannot be used here.
@@ -89,7 +100,6 @@ class Watcher:
         self._times: list[float] = []
         self._changes: list[float] = []
         self._samples: list[Sample] = []
-        self._due = 0.0
         self._before: np.ndarray[Any, Any] | None = None
 
     def add(self, view: View) -> None:
@@ -100,12 +110,11 @@ class Watcher:
         self._motion.add(grey)
         self._changes.append(0.0 if self._before is None else cv2.norm(grey, self._before, cv2.NORM_L1) / grey.size)
         self._before = grey
-        if view.time >= self._due - 1e-6:
-            image = view.detail()
+        if view.detail is not None:
+            image = view.detail
             masks = slide_masks(image)
             scale = self._info.width / image.shape[1]
             self._samples.append(Sample(len(self._times), colours(image, masks), foreign_boxes(masks, scale)))
-            self._due = view.time + 1 / self._settings.sample_fps
         self._times.append(view.time)
 
     def finish(self) -> Look:

@@ -133,6 +133,7 @@ class RapidOcrReader(LineReader):
         blank = np.zeros((48, 320, 3), dtype=np.uint8)
         self.find(blank)  # networks are loaded when they are first used: here, beside other work
         self.recognise(blank, 0.0)
+        _look_up_values(self._finder.text_det)
 
     def find(self, image: Picture) -> list[FoundLine]:
         """Return where lines of text are in the picture as it is."""
@@ -158,6 +159,20 @@ def rapidocr_engine(engine: Engine) -> Any:
     params["EngineConfig.openvino.inference_num_threads"] = inference_threads()
     params["EngineConfig.openvino.enable_cpu_pinning"] = False  # all networks would share the first core
     return RapidOCR(params=params)
+
+
+def _look_up_values(detector: Any) -> None:
+    """Have a detector of RapidOCR look up what a pixel's value becomes: the same values, at a tenth of the time."""
+    make = detector.get_preprocess
+    values = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
+    table = make().normalize(values).astype(np.float32)
+
+    def get_preprocess() -> Any:
+        steps = make()
+        steps.normalize = lambda picture: cv2.LUT(picture, table)
+        return steps
+
+    detector.get_preprocess = get_preprocess
 
 
 def recognise_with(engine: Any, crop: Picture) -> tuple[str, float]:

@@ -258,8 +258,10 @@ class TextScanner:
     def _blend(self, image: Picture) -> None:
         scale = min(1.0, _BLEND_SIDE / max(image.shape[:2]))
         size = round(image.shape[1] * scale), round(image.shape[0] * scale)
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-        self._sum = small if self._sum is None else self._sum + small
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        if self._sum is None:
+            self._sum = np.zeros(small.shape, dtype=np.float32)
+        cv2.accumulate(small, self._sum)
         self._summed += 1
 
     def _watermarks(self, tracks: Sequence[RemovedText], end: float) -> list[RemovedText]:

@@ -1,7 +1,9 @@
 """The dataset's card: the README that tells people and `load_dataset` what a folder or a repository holds."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import yaml
@@ -21,12 +23,15 @@ MARK = "videopath_hf"
 
 TEMPLATES = Path(__file__).parent / "templates"
 _SHOWN_SOURCES = 20
+_EXAMPLE_LINES, _EXAMPLE_LINE = 8, 500
+_MARKUP = re.compile(r"([\\`*\[\]|])")
 _KINDS = {
     "caption": "key frame and one descriptive sentence, no question (stage 0)",
     "image": "key frame, question and answer (stage 1)",
     "clip": "clip, request for a description and answer (stage 2, ClipPath-Instruct)",
     "video": "clip, diagnostic question and answer (stage 3, ViDRiP-Instruct)",
 }
+_TASKS = {"video": "video-text-to-text", "image": "image-text-to-text"}
 _WRITERS = {"template", "clippath", "vidrip"}
 _SUMMARIES = {
     "video": "Clips from pathology lectures, each with diagnostic questions and answers that describe first and then "
@@ -43,7 +48,10 @@ COLUMNS = {
     "question, answer": "as shown to a model and as it should answer",
     "description, diagnosis": "the two parts of the answer; `diagnosis` is null where none was named",
     "organ": "as the lecture names it, or null",
-    "messages": "the same in chat form: roles and typed content blocks; a medium's `path` is its name in the dataset",
+    "grounding": "which words each sentence of the answer rests on: `source` (`transcript` or `text`), `start` and "
+    "`end` in seconds of the lecture, with some writers `magnification` and `quote`; empty where not known",
+    "messages": "question and answer in chat form: roles and typed content blocks; `path` is the medium's name in the "
+    "dataset",
     "clip_id, video_id": "the clip, and the lecture it was cut from",
     "source, start, end": "the lecture's file and the clip's seconds in it",
     "licence": "of the source",
@@ -101,37 +109,35 @@ def render_card(
     kinds = _kinds_of(census)
     layout = published.layout if published else "folder"
     header = yaml.safe_dump(_header(census, splits, kinds, published), sort_keys=False, allow_unicode=True, width=1000)
-    return (
-        markdown_environment(TEMPLATES)
-        .get_template("dataset_card.md")
-        .render(
-            header=header,
-            title=published.repo.split("/")[-1] if published else "Pathology video instructions",
-            summary=summary_of(census),
-            notice=RESEARCH_NOTICE,
-            kinds=[
-                (kind, census.records[kind, "train"], census.records[kind, "test"], _KINDS[kind]) for kind in kinds
-            ],
-            census=census,
-            diagnostic=bool(census.diagnoses),
-            size=f"{published.files} data files, {_size(published.bytes)}." if published else "",
-            place=published.repo if published else "FOLDER",
-            published=published is not None,
-            layout=layout,
-            videos=bool(splits["video"]),
-            images=bool(splits["image"]),
-            images_argument='"images"' if layout == "parquet" else 'data_dir="images"',
-            split="train" if any("train" in names for names in splits.values()) else "test",
-            columns=[(name, what) for name, what in COLUMNS.items() if splits.get(name, True)],
-            made_here={name.split(":")[0] for name, _ in census.writers} <= _WRITERS,
-            diagnoses=[(cell(name), *counts) for name, *counts in census.named(census.diagnoses)],
-            organs=[(cell(name), *counts) for name, *counts in census.named(census.organs)],
-            writers=[(count, cell(name), prompt) for (name, prompt), count in sorted(census.writers.items())],
-            notes=[cell(note) for note in notes],
-            sources=[(cell(name), count) for name, count in census.sources.most_common(_SHOWN_SOURCES)],
-            more_sources=max(0, len(census.sources) - _SHOWN_SOURCES),
-            licences=[(cell(name), read_licence(name).url, count) for name, count in sorted(census.licences.items())],
-        )
+    template = markdown_environment(TEMPLATES).get_template("dataset_card.md")
+    return template.render(
+        header=header,
+        title=published.repo.split("/")[-1] if published else "Pathology video instructions",
+        summary=summary_of(census),
+        notice=RESEARCH_NOTICE,
+        kinds=[(kind, census.records[kind, "train"], census.records[kind, "test"], _KINDS[kind]) for kind in kinds],
+        example=_example(census.examples[kinds[-1]]) if kinds else [],
+        census=census,
+        diagnostic=bool(census.diagnoses),
+        size=f"{published.files} data files, {_size(published.bytes)}." if published else "",
+        place=published.repo if published else "FOLDER",
+        published=published is not None,
+        layout=layout,
+        videos=bool(splits["video"]),
+        images=bool(splits["image"]),
+        images_argument='"images"' if layout == "parquet" else 'data_dir="images"',
+        split="train" if any("train" in names for names in splits.values()) else "test",
+        columns=[(name, what) for name, what in COLUMNS.items() if splits.get(name, True)],
+        made_here={name.split(":")[0] for name, _ in census.writers} <= _WRITERS,
+        diagnoses=[(cell(name), *counts) for name, *counts in census.named(census.diagnoses)],
+        organs=[(cell(name), *counts) for name, *counts in census.named(census.organs)],
+        writers=[(count, cell(name), cell(prompt)) for (name, prompt), count in sorted(census.writers.items())],
+        notes=[cell(note[:1].upper() + note[1:]).rstrip(".") for note in notes],
+        sources=[
+            (cell(name), count, cell(licence)) for (name, licence), count in census.sources.most_common(_SHOWN_SOURCES)
+        ],
+        more_sources=max(0, len(census.sources) - _SHOWN_SOURCES),
+        licences=[(cell(name), read_licence(name).url, count) for name, count in sorted(census.licences.items())],
     )
 
 
@@ -167,9 +173,9 @@ def _header(
     header: dict[str, Any] = {
         **hub_licence(census.licences),
         "language": ["en"],
-        "task_categories": ["visual-question-answering", "image-text-to-text"],
+        "task_categories": [_TASKS[media_type] for media_type in _TASKS if splits[media_type]],
         "size_categories": [_size_category(total)],
-        "tags": ["pathology", "medical", "video", "image", MARK],
+        "tags": ["pathology", "medical", *(media_type for media_type in _TASKS if splits[media_type]), MARK],
     }
     if published:
         header = {"pretty_name": published.repo.split("/")[-1], **header}
@@ -220,6 +226,21 @@ def _size(count: int) -> str:
     return f"{count / 1e3:.0f} kB"
 
 
+def _example(record: InstructionRecord) -> list[tuple[str, str]]:
+    """What one record says, for a table of fields."""
+    rests = [
+        f"{item.start:.1f} to {item.end:.1f} s, {'shown' if item.source == 'text' else 'said'}: {item.text}"
+        for item in record.grounding
+    ]
+    values = {"question": [record.question], "answer": record.answer.splitlines(), "grounding": rests}
+    shown = {name: [line for line in lines if line.strip()][:_EXAMPLE_LINES] for name, lines in values.items()}
+    return [
+        (name, "<br>".join(cell(shorten(line, _EXAMPLE_LINE, placeholder=" …")) for line in lines))
+        for name, lines in shown.items()
+        if lines
+    ]
+
+
 def cell(text: str) -> str:
-    """Text of somebody else's as it may stand in a table of a card."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+    """Words of the data as they stand in a card: never markup, whatever they hold."""
+    return _MARKUP.sub(r"\\\1", " ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;")

@@ -10,9 +10,9 @@ from huggingface_hub import DatasetCardData
 
 from videopath_hf.data.publish_survey import Part
 from videopath_hf.data.shards import features_of
-from videopath_hf.data.table import COLUMNS
+from videopath_hf.data.table import COLUMNS, JSON_COLUMNS
 
-COLUMN_NAMES = [name for name in COLUMNS if name != "messages"]
+COLUMN_NAMES = [name for name in COLUMNS if name not in JSON_COLUMNS]
 """The columns that are plain values."""
 
 

@@ -11,7 +11,8 @@ class Census:
     """Counts over records, each added once.
 
     `records` counts by kind and split; `clips`, `seconds` and `videos` count clips, their seconds and source videos
-    by split; `diagnoses` and `organs` count clips by name and split, `licences`, `sources` and `writers` records.
+    by split; `diagnoses` and `organs` count clips by name and split, `licences`, `sources` (with their licence) and
+    `writers` records. `examples` holds the first record of each kind.
     """
 
     def __init__(self) -> None:
@@ -22,8 +23,9 @@ class Census:
         self.diagnoses: Counter[tuple[str, Split]] = Counter()
         self.organs: Counter[tuple[str, Split]] = Counter()
         self.licences: Counter[str] = Counter()
-        self.sources: Counter[str] = Counter()
+        self.sources: Counter[tuple[str, str]] = Counter()
         self.writers: Counter[tuple[str, str]] = Counter()
+        self.examples: dict[str, InstructionRecord] = {}
         self._seen = Seen()
 
     def add(self, record: InstructionRecord) -> None:
@@ -31,7 +33,8 @@ class Census:
         split = record.split
         self.records[record.kind, split] += 1
         self.licences[record.licence] += 1
-        self.sources[record.source] += 1
+        self.sources[record.source, record.licence] += 1
+        self.examples.setdefault(record.kind, record)
         self.writers[record.writer, record.prompt_hash] += 1
         if self._first("video", record.video_id, split):
             self.videos[split] += 1

@@ -50,7 +50,13 @@ _CITATION = (
 
 
 def croissant(
-    repo: str, url: str, description: str, licences: Sequence[str], files: Mapping[str, str], columns: Sequence[str]
+    repo: str,
+    url: str,
+    description: str,
+    licences: Sequence[str],
+    files: Mapping[str, str],
+    columns: Sequence[str],
+    embedded: Mapping[str, str],
 ) -> dict[str, Any]:
     """The description of a published dataset.
 
@@ -61,6 +67,8 @@ def croissant(
         licences (`Sequence[str]`): of its sources.
         files (`Mapping[str, str]`): a pattern of parquet files by configuration.
         columns (`Sequence[str]`): the columns of the rows that are plain values.
+        embedded (`Mapping[str, str]`): `"video"` or `"image"` by configuration, where the column of that name holds
+            the bytes of the media; where it is not named, a column `file_name` says which file is the row's.
     """
     container = {
         "@type": "cr:FileObject",
@@ -98,25 +106,33 @@ def croissant(
         "keywords": ["pathology", "video", "vision-language", "instruction tuning"],
         "isLiveDataset": True,
         "distribution": [container, *sets],
-        "recordSet": [_record_set(name, columns) for name in files],
+        "recordSet": [_record_set(name, columns, embedded.get(name)) for name in files],
     }
 
 
-def _record_set(name: str, columns: Sequence[str]) -> dict[str, Any]:
+def _record_set(name: str, columns: Sequence[str], medium: str | None) -> dict[str, Any]:
+    if medium is None:
+        first = _field(name, "file_name", "sc:Text")
+    else:
+        first = _field(name, medium, f"sc:{medium.capitalize()}Object", {"transform": {"jsonPath": "bytes"}})
     return {
         "@type": "cr:RecordSet",
         "@id": name,
         "name": name,
-        "description": f"Rows of the configuration {name}; media and chat messages are left to its own readers.",
+        "description": f"Rows of the configuration {name}, without the columns of nested values.",
         "key": {"@id": f"{name}/id"},
         "field": [
-            {
-                "@type": "cr:Field",
-                "@id": f"{name}/{column}",
-                "name": column,
-                "dataType": "sc:Float" if column in ("start", "end") else "sc:Text",
-                "source": {"fileSet": {"@id": f"{name}-files"}, "extract": {"column": column}},
-            }
-            for column in columns
+            first,
+            *(_field(name, column, "sc:Float" if column in ("start", "end") else "sc:Text") for column in columns),
         ],
+    }
+
+
+def _field(name: str, column: str, kind: str, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    return {
+        "@type": "cr:Field",
+        "@id": f"{name}/{column}",
+        "name": column,
+        "dataType": kind,
+        "source": {"fileSet": {"@id": f"{name}-files"}, "extract": {"column": column}, **(more or {})},
     }

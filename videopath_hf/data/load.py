@@ -62,13 +62,16 @@ def _from_folder(root: Path, split: str, kinds: Sequence[str]) -> Iterator[dict[
 
 
 def _from_published(source: str, split: str, kinds: Sequence[str], revision: str | None) -> Iterator[dict[str, Any]]:
+    from videopath_hf.data.table import JSON_COLUMNS
+
     for media_type, of_type in _KINDS.items():
         if not set(of_type) & set(kinds):
             continue
         for row in _rows(source, media_type, split, revision):
             if row["kind"] in kinds:
                 content = _content(media_type, row.pop(media_type))
-                yield {**row, "messages": _filled(row["messages"], [content])}
+                objects = {name: [_object(item) for item in row[name]] for name in JSON_COLUMNS if name in row}
+                yield {**row, **objects, "messages": _filled(objects["messages"], [content])}
 
 
 def _rows(source: str, media_type: str, split: str, revision: str | None) -> Iterable[dict[str, Any]]:
@@ -109,8 +112,6 @@ def _content(media_type: str, medium: dict[str, Any]) -> dict[str, Any]:
 def _filled(messages: Sequence[dict[str, Any]], contents: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The messages with what each media block shows, in order."""
     left = iter(contents)
-    # `decode(False)` leaves JSON columns as text too.
-    messages = [json.loads(message) if isinstance(message, str) else message for message in messages]
 
     def fill(block: dict[str, Any]) -> dict[str, Any]:
         return {"type": block["type"], **next(left)} if block["type"] in _KINDS else block
@@ -121,6 +122,11 @@ def _filled(messages: Sequence[dict[str, Any]], contents: Sequence[dict[str, Any
         else message
         for message in messages
     ]
+
+
+def _object(item: Any) -> Any:
+    """An item of a JSON column, which `decode(False)` leaves as text."""
+    return json.loads(item) if isinstance(item, str) else item
 
 
 def _line(error: Exception) -> str:

@@ -22,6 +22,7 @@ from videopath_hf.instructions.writing import (
     Writing,
     estimate_writing,
     prompt_hash,
+    prompt_versions,
     write_descriptions,
 )
 from videopath_hf.llm.dry import Estimate
@@ -34,11 +35,12 @@ class InstructSummary(BaseModel):
     """What a run of `videopath instruct` made.
 
     `records` counts by kind and split, `diagnoses` the clips by diagnosis and split, `described_from` the clips by
-    where their description came from, `rejects` the clips left out by reason, `server` what a server was asked.
+    where their description came from, `rejects` the clips left out by reason, `prompts` the versions of the files of
+    prompts and question wordings, `server` what a server was asked.
     """
 
     writer: str
-
+    prompts: dict[str, int]
     clips: int
     records: dict[str, dict[str, int]]
     diagnoses: dict[str, dict[str, int]]
@@ -134,6 +136,7 @@ def _write_dataset(
     write_card(out, records, notes)
     return {
         "writer": writing.writer,
+        "prompts": prompt_versions(settings),
         "clips": len(kept),
         "records": _by_split((record.kind, record.split) for record in records),
         "diagnoses": _by_split(
@@ -258,6 +261,8 @@ def _notes(
         notes.append("questions leave the organ out: here it alone tells the diagnosis (name_organ=auto)")
     elif organ_named and organ_tells(clips):
         notes.append("questions name the organ, and here it alone tells the diagnosis: compare with the blind model")
+    if settings.split_by == "video" and "test" in splits.values():
+        notes.append("parted by source video: no lecture is in both train and test")
     if settings.split_by == "clip" and "test" in splits.values():
         notes.append("parted by clip: train and test hold different clips of the same lectures and slides")
     by_split = {

@@ -137,9 +137,9 @@ def _described(layout: Layout) -> list[tuple[str, Path | bytes]]:
     published = Published(hub.name, name, info, layout.bytes, len(layout.shown))
     run = survey.root / "run.json"
     notes = read_json(run).get("notes", []) if run.is_file() else []
-    described = croissant(
-        hub.name, hub.url, summary_of(survey.census), list(survey.census.licences), layout.patterns(), COLUMN_NAMES
-    )
+    files, embedded = layout.patterns(), {"default": "video", "images": "image"} if name == "parquet" else {}
+    summary, licences = summary_of(survey.census), list(survey.census.licences)
+    described = croissant(hub.name, hub.url, summary, licences, files, COLUMN_NAMES, embedded)
     text = json.dumps(described, indent=2, ensure_ascii=False) + "\n"
     card = render_card(survey.census, splits, notes, published)
     return [("croissant.json", text.encode()), ("README.md", card.encode())]

@@ -28,16 +28,21 @@ COLUMNS: dict[str, Any] = {
     "writer": Value("string"),
     "prompt_hash": Value("string"),
     # JSON and not a struct: a struct gives every content block the keys of all others, filled with None.
+    "grounding": List(Json()),
     "messages": List(Json()),
 }
 """All columns beside the medium itself."""
+
+JSON_COLUMNS = tuple(name for name, kind in COLUMNS.items() if isinstance(kind, List))
+"""Columns of objects, which other readers than `datasets` see as JSON text."""
 
 _ROWS = 1000  # of a row group; a file keeps what describes its groups in memory until it is closed
 
 
 def row(record: InstructionRecord) -> dict[str, Any]:
     """One record as a row of `COLUMNS`; times in seconds of the source video."""
-    return {name: getattr(record, name) for name in COLUMNS}
+    grounding = [item.model_dump(exclude_none=True) for item in record.grounding]
+    return {name: getattr(record, name) for name in COLUMNS} | {"grounding": grounding}
 
 
 def write_metadata(path: Path, records: Iterable[tuple[str, InstructionRecord]]) -> None:

@@ -121,10 +121,14 @@ class _Demo:
         return {"model": str(result.model.relative_to(self.out))}
 
     def _evaluate(self, model: Path, data: Path) -> dict[str, Any]:
+        from videopath_hf.evaluation.metrics import DIAGNOSIS
         from videopath_hf.evaluation.runner import EvaluateSettings, evaluate_model
 
         _use_one_thread()
-        return evaluate_model(str(model), data, self.out / "evaluation", EvaluateSettings()).model_dump(mode="json")
+        settings = EvaluateSettings(blind=True, device="cpu", dtype="float32")
+        result = evaluate_model(model, data, self.out / "evaluation", settings)
+        accuracy = {name: variant.columns[DIAGNOSIS].value for name, variant in result.variants.items()}
+        return {"diagnosis_accuracy": accuracy}
 
     def _summary(self, scores: dict[str, Any]) -> dict[str, Any]:
         from videopath_hf.demo.report import count_clips, count_rejects

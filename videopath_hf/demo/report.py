@@ -1,15 +1,18 @@
 """The demo's `report.html`: the lecture, the clips, the training and the answers on one self-contained page."""
 
-import base64
-import io
 import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from videopath_hf.evaluation.frames import video_strip
+from videopath_hf.evaluation.metrics import DIAGNOSIS, ROUGE_L
+from videopath_hf.evaluation.results import EvaluationResult, file_of, read_results
+from videopath_hf.evaluation.settings import Variant
+from videopath_hf.evaluation.tables import number
 from videopath_hf.files import read_json, read_records, resolve_inside, write_text
-from videopath_hf.records import Answer, ClipRecord, InstructionRecord, Reject, Score
+from videopath_hf.records import ClipRecord, InstructionRecord, Prediction, Reject, Score
 
 _KINDS = {
     "caption": "stage 0: image and caption",
@@ -17,7 +20,7 @@ _KINDS = {
     "clip": "stage 2: clip question",
     "video": "stage 3: diagnostic question",
 }
-_VARIANTS = {"full": "with frames", "blind": "blind (black frames)"}
+_VARIANTS: dict[Variant, str] = {"full": "with frames", "blind": "blind (black frames)"}
 
 
 def count_clips(curated: Path) -> int:
@@ -48,7 +51,7 @@ def write_report(out: Path, stages: Sequence[str], summary: dict[str, Any]) -> P
         instructions=_instruction_rows(records),
         curves=Markup(loss_curves({name.replace("_", " "): _losses(out / name) for name in stages})),
         stages=[_stage_row(name, run) for name, run in runs.items()],
-        scores=_score_rows(read_json(out / "evaluation" / "results.json")),
+        scores=_score_rows(read_results(out / "evaluation")[0]),
         answers=_answer_items(out),
         rejects=_reject_rows(out),
         seconds=summary["seconds"],
@@ -106,32 +109,33 @@ def _stage_row(name: str, run: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _score_rows(results: dict[str, Any]) -> list[dict[str, Any]]:
+def _score_rows(result: EvaluationResult) -> list[dict[str, Any]]:
     rows = [
         {
             "label": _VARIANTS[name],
-            "n": variant["n"],
-            "accuracy": _percent(variant["diagnosis_accuracy"]),
-            "rouge": "not scored" if variant["rougeL"] is None else f"{variant['rougeL']:.3f}",
-            "coverage": _percent(variant["coverage"]),
+            "n": variant.n,
+            "accuracy": _percent(variant.columns[DIAGNOSIS].value),
+            "rouge": number(variant.columns[ROUGE_L].value, 3),
+            "coverage": _percent(variant.coverage),
         }
-        for name, variant in results["variants"].items()
+        for name, variant in result.variants.items()
     ]
-    majority = {"label": "always the commonest diagnosis", "accuracy": _percent(results["majority_accuracy"])}
+    majority = {"label": "always the commonest diagnosis", "accuracy": _percent(result.majority_accuracy)}
     return [*rows, {**majority, "n": rows[0]["n"], "rouge": "", "coverage": ""}]
 
 
 def _answer_items(out: Path) -> list[dict[str, Any]]:
     """One question a test clip, the answers with and without frames beside the reference."""
+    folder = out / "evaluation"
     given = {
-        name: {answer.id: answer for answer in read_records(out / "evaluation" / f"predictions_{name}.jsonl", Answer)}
+        name: {line.id: line for line in read_records(folder / file_of("predictions", name), Prediction)}
         for name in _VARIANTS
     }
     right = {
         name: {
             score.id: score.value
-            for score in read_records(out / "evaluation" / f"scores_{name}.jsonl", Score)
-            if score.metric == "diagnosis_match"
+            for score in read_records(folder / file_of("scores", name), Score)
+            if score.metric == DIAGNOSIS
         }
         for name in _VARIANTS
     }
@@ -144,11 +148,12 @@ def _answer_items(out: Path) -> list[dict[str, Any]]:
             {"label": label, "text": given[name][answer.id].answer, "right": _is_right(right[name].get(answer.id))}
             for name, label in _VARIANTS.items()
         ]
+        frames, _ = video_strip(resolve_inside(out / "data", answer.media[0]), answer.frame_times, most=32)
         items.append(
             {
                 "clip": Path(answer.media[0]).stem,
                 "question": answer.question,
-                "frames": _frames_uri(out / "data", answer),
+                "frames": frames,
                 "times": [f"{time:.1f}" for time in answer.frame_times],
                 "sides": [{"label": "reference", "text": answer.reference, "right": None}, *sides],
             }
@@ -158,27 +163,6 @@ def _answer_items(out: Path) -> list[dict[str, Any]]:
 
 def _is_right(value: float | None) -> bool | None:
     return None if value is None else value == 1
-
-
-def _frames_uri(root: Path, answer: Answer) -> str:
-    """The frames at the answer's times, side by side, as a data URI."""
-    import numpy as np
-    from PIL import Image
-
-    from videopath_hf.video.decode import iter_frames
-
-    path = resolve_inside(root, answer.media[0])
-    frames = list(iter_frames(path, width=160))
-    times = np.array([frame.time for frame in frames])
-    strip = [frames[int(np.abs(times - time).argmin())].image for time in answer.frame_times]
-    rows = [np.concatenate(_padded(strip[start : start + 8], 8), axis=1) for start in range(0, len(strip), 8)]
-    stream = io.BytesIO()
-    Image.fromarray(np.concatenate(rows, axis=0)).save(stream, "JPEG", quality=80)
-    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
-
-
-def _padded(row: list[Any], width: int) -> list[Any]:
-    return row + [row[0] * 0 + 255] * (width - len(row))
 
 
 def _reject_rows(out: Path) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ class Answerer:
 
     def ask(
         self,
-        media: Sequence[str | Path],
+        media: Sequence[Any],
         question: str,
         *,
         id: str = "",
@@ -48,8 +48,8 @@ class Answerer:
         Questions about the same media, one after the other, share a [`VideoSession`].
 
         Args:
-            media (`Sequence[str | Path]`): files and web addresses of videos and images (told apart by suffix), shown
-                before the question, in order.
+            media (`Sequence`): files and web addresses of videos and images (told apart by suffix), or what else a
+                [`VideoSession`] shows, before the question, in order.
             question (`str`): the question.
             id (`str`, *optional*): id of the record, for the answer.
             zero_frames (`bool`, defaults to `False`): show as many black pictures of the same size in their place:
@@ -81,7 +81,7 @@ class Answerer:
             diagnosis=parsed.diagnosis,
             reference=reference,
             reference_diagnosis=reference_diagnosis,
-            media=[str(path) for path in media],
+            media=[str(medium) if isinstance(medium, (str, Path)) else type(medium).__name__ for medium in media],
             frame_times=session.frame_times,
             frames_zeroed=zero_frames,
             model=self.name,
@@ -90,7 +90,7 @@ class Answerer:
             seconds=reply.seconds,
         )
 
-    def _session(self, media: Sequence[str | Path], blind: bool) -> VideoSession:
+    def _session(self, media: Sequence[Any], blind: bool) -> VideoSession:
         """The last session if it is about the same media, shown the same way, else a new one."""
         video = self.processor.video_processor
         shown = (video.num_frames, video.sampling, video.fps, video.decoder, video.time_sentence)
@@ -105,8 +105,10 @@ class Answerer:
         return self._last[1]
 
 
-def _identity(medium: str | Path) -> tuple[Any, ...]:
-    """What a medium is known by: a file that was written anew is another one."""
+def _identity(medium: Any) -> tuple[Any, ...]:
+    """What a medium is known by: a file that was written anew is another one, and so are pixels each time."""
+    if not isinstance(medium, (str, Path)):
+        return (object(),)
     path = Path(medium)
     if not path.is_file():
         return (str(medium),)

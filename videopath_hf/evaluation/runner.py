@@ -1,250 +1,225 @@
-"""A model's answers on held-out records, with frames and blind, and their scores; resumable."""
+"""Evaluations: a model's answers on held-out records, or answers made elsewhere, scored, summed up and reported."""
 
-import time
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from pydantic import BaseModel, Field
 
 from videopath_hf import __version__
-from videopath_hf.data.folder import INSTRUCTIONS, read_instructions
-from videopath_hf.data.media import media_paths
 from videopath_hf.errors import TooManyRejectsError, UserError
-from videopath_hf.evaluation.judge import Judge, JudgeSample, JudgeSettings, JudgeSummary
-from videopath_hf.evaluation.metrics import aggregate, diagnosis_match, majority_accuracy, rouge_l
-from videopath_hf.evaluation.protocol import protocol_hash
-from videopath_hf.files import content_hash, file_sha256, read_json, write_json, write_records
-from videopath_hf.llm.log import AppendLog
-from videopath_hf.progress import note, track
-from videopath_hf.records import Answer, InstructionRecord, Score
+from videopath_hf.evaluation.benchmark import Benchmark, DataSource, find_data
+from videopath_hf.evaluation.conclusion import Answered, conclude, write_some
+from videopath_hf.evaluation.elsewhere import Problem, read_answers
+from videopath_hf.evaluation.identity import Hashes, ModelIdentity
+from videopath_hf.evaluation.predicting import Answers, answer_all, asks_of, check_media
+from videopath_hf.evaluation.predictors.base import Predictor
+from videopath_hf.evaluation.predictors.opening import identify, open_predictor, server_of
+from videopath_hf.evaluation.results import RESULTS, EvaluationResult, file_of, read_results
+from videopath_hf.evaluation.scoring import looks_at_consistency, second_questions
+from videopath_hf.evaluation.settings import EvaluateSettings, ScoreSettings, Variant
+from videopath_hf.evaluation.summary import hash_of_media, judge_info, spent_on
+from videopath_hf.files import content_hash, file_sha256, write_json, write_records
+from videopath_hf.progress import note
 from videopath_hf.runs import claim_output
-from videopath_hf.settings import Settings
-from videopath_hf.video.container import VideoError
 
-if TYPE_CHECKING:
-    from videopath_hf.evaluation.answering import Answerer
+__all__ = ["EvaluateSettings", "ScoreSettings", "evaluate_model", "score_predictions"]
 
-Variant = Literal["full", "blind"]
-_VARIANTS: tuple[Variant, ...] = ("full", "blind")
+_REPLIES = "replies.jsonl"
 
 
-class EvaluateSettings(Settings):
-    """Settings of `videopath evaluate`.
+def evaluate_model(
+    model: str | Path,
+    data: str | Path,
+    out: str | Path,
+    settings: EvaluateSettings,
+    media: Sequence[Path] = (),
+    name: str | None = None,
+) -> EvaluationResult:
+    """Ask a model about held-out records and score its answers.
 
-    Args:
-        max_new_tokens (`int`, defaults to 1024): longest answer; the paper's setting.
-        dtype (`str`, defaults to `"float32"`): precision of the model.
-        device (`str`, defaults to `"cpu"`): where it runs.
-        min_coverage (`float`, defaults to 1.0): the least share of the scores that must be had; below it the command
-            fails, after everything was written.
-        judge (`JudgeSettings`, *optional*): which judge to ask; none by default.
-    """
-
-    max_new_tokens: Annotated[int, Field(ge=1)] = 1024
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    device: str = "cpu"
-    min_coverage: Annotated[float, Field(ge=0, le=1)] = 1.0
-    judge: JudgeSettings | None = None
-
-
-class VariantResult(BaseModel):
-    """Figures of one variant; `diagnosis_accuracy` and `rougeL` are means over the answers that could be scored,
-    `coverage` the least share of scores that could be had in any column."""
-
-    n: int
-    diagnosis_accuracy: float | None
-    rougeL: float | None
-    coverage: float
-    judge: JudgeSummary | None
-
-
-class EvaluationResult(BaseModel):
-    """What an evaluation found.
+    Writes into `out`, see `docs/files.md`: `predictions.jsonl` (an answer a line, as they are made), `scores.jsonl`,
+    `results.json`, `report.html` and `row.md`; `*_blind.jsonl` of the blind variant; `judge.jsonl` and `replies.jsonl`
+    with what servers said. Answers and replies that are there already are not asked for again.
 
     Args:
-        model (`str`): the model as it was named.
-        variants (`dict[str, VariantResult]`): `full` saw the frames, `blind` as many black ones.
-        diagnosis_accuracy (`dict[str, float]`): share of right diagnoses by variant; None where none could be scored.
-        majority_accuracy (`float`, *optional*): accuracy of the best constant answer, for comparison.
-        notes (`list[str]`): what a reader must know.
-        seconds (`dict[str, float]`): of the model's work by step, over all answers, and of scoring.
-    """
-
-    model: str
-    variants: dict[Variant, VariantResult]
-    diagnosis_accuracy: dict[Variant, float | None]
-    majority_accuracy: float | None
-    notes: list[str]
-    seconds: dict[str, float]
-
-    @property
-    def coverage(self) -> float:
-        """The least coverage of any variant."""
-        return min(variant.coverage for variant in self.variants.values())
-
-
-def evaluate_model(model_dir: str | Path, data: Path, out: Path, settings: EvaluateSettings) -> EvaluationResult:
-    """Ask a model every test question of kind `video`, with frames and blind, and score its answers.
-
-    Writes `predictions_<variant>.jsonl` (an `Answer` a line, as they are made; media relative to `data`),
-    `scores_<variant>.jsonl` (`Score`), `judge.jsonl` (the judge's replies) and `results.json`.
-
-    Args:
-        model_dir (`str` or `Path`): checkpoint folder or Hub id.
-        data (`Path`): dataset folder made by `videopath instruct`.
-        out (`Path`): folder of the results; answers and replies that are there already are not made again.
+        model (`str` or `Path`): checkpoint folder or Hub id, of this package's family or any image-text-to-text model
+            of transformers; or an OpenAI-compatible address.
+        data (`str` or `Path`): what `find_data` takes.
+        out (`str` or `Path`): folder of the results.
         settings (`EvaluateSettings`): how.
+        media (`Sequence[Path]`): folders and zip files with the media; by default where the records are.
+        name (`str`, *optional*): what the model is called; as given if omitted.
 
     Raises:
-        UserError: no such model or data, no test record, or a judge that can never answer.
-        TooManyRejectsError: fewer scores than `min_coverage`; all files are written.
+        UserError: no such model or data, no record of the split and kinds, media that are missing, or a server that
+            can never answer.
+        TooManyRejectsError: fewer records answered and scored than `min_coverage`; all files are written.
     """
-    data, out = Path(data), Path(out)
-    records = read_instructions(data, ["video"], "test")
-    if not records:
-        raise UserError(f"{data} holds no test records of kind video; write it with a test_fraction above 0")
-    judge = Judge(settings.judge, out / "judge.jsonl") if settings.judge else None
-    key = content_hash(
-        _model_key(model_dir),
-        file_sha256(data / INSTRUCTIONS),
-        settings.model_dump(include={"max_new_tokens", "dtype", "device"}),
-        (settings.judge.identity(), protocol_hash()) if settings.judge else None,
-        __version__,
-    )
+    source = find_data(data, settings, media)
+    out = Path(out)
+    hashes = Hashes(kept_hashes(out))
+    identity = identify(str(model), settings, hashes)
+    key = _key(identity, name, source, settings)
+    identity = identity.model_copy(update={"name": name or identity.name})
+
+    def answer(benchmark: Benchmark) -> Answered:
+        return _ask_model(str(model), benchmark, out, settings, identity, hashes)
+
     with claim_output(out, key, "evaluate"):
-        path = out / "results.json"
-        result = EvaluationResult.model_validate(read_json(path)) if path.exists() else None
-        if result is None or result.coverage < 1:
-            result = _Run(model_dir, data, out, records, settings, judge).evaluate()
-            write_json(path, result.model_dump(mode="json"))
+        result = _finish(source, out, settings, identity, hashes, answer)
+    return _checked(result, out, settings)
+
+
+def score_predictions(
+    predictions: str | Path,
+    data: str | Path,
+    out: str | Path,
+    settings: ScoreSettings,
+    name: str | None = None,
+    media: Sequence[Path] = (),
+) -> EvaluationResult:
+    """Score answers that were made elsewhere.
+
+    Writes what `evaluate_model` does, and `problems.jsonl`: records without an answer, entries that belong to none.
+
+    Args:
+        predictions (`str` or `Path`): file of the answers, see `read_answers`.
+        data (`str` or `Path`): what `find_data` takes; its media need not be there.
+        out (`str` or `Path`): folder of the results.
+        settings (`ScoreSettings`): how.
+        name (`str`, *optional*): what the model is called; the file's name if omitted.
+        media (`Sequence[Path]`): folders and zip files with the media, for the report's pictures.
+
+    Raises:
+        UserError: a file is missing or cannot be read, no record is answered, or the judge can never answer.
+        TooManyRejectsError: fewer records answered and scored, or entries used, than `min_coverage`; all files are
+            written.
+    """
+    source = find_data(data, settings, media)
+    path = Path(predictions)
+    if not path.is_file():
+        raise UserError(f"{path} is not a file of answers: it does not exist or is a folder")
+    identity = ModelIdentity(name=name or path.stem, kind="file", key=file_sha256(path), details={"file": str(path)})
+    out = Path(out)
+    key = _key(identity, name, source, settings)
+
+    def answer(benchmark: Benchmark) -> Answered:
+        return _match_file(path, benchmark, out, settings, identity)
+
+    with claim_output(out, key, "score"):
+        result = _finish(source, out, settings, identity, None, answer)
+    return _checked(result, out, settings)
+
+
+def _key(identity: ModelIdentity, name: str | None, source: DataSource, settings: ScoreSettings) -> str:
+    """What a folder is claimed for; where a model or a file lies, and how that is written, does not matter."""
+    details = {field: value for field, value in identity.details.items() if field != "file"}
+    asked = (source.key, settings.identity(), judge_info(settings))
+    return content_hash(identity.kind, identity.key, details, name, *asked, __version__)
+
+
+def kept_hashes(out: Path) -> Path:
+    """File of the hashes of media and weights."""
+    return out / ".work" / "hashes.jsonl"
+
+
+def _finish(
+    source: DataSource,
+    out: Path,
+    settings: ScoreSettings,
+    identity: ModelIdentity,
+    hashes: Hashes | None,
+    answer: Callable[[Benchmark], Answered],
+) -> EvaluationResult:
+    """The result of a folder that is held: the one that is there, where nothing is missing in it, or a new one.
+
+    Without `hashes` nobody knows which media the answers are about.
+    """
+    benchmark = source.open(out / ".work" / "media")
+    with hashes.kept_in(kept_hashes(out)) if hashes else nullcontext():
+        if (out / RESULTS).exists():
+            result, _ = read_results(out)
+            if result.coverage == 1 and (not hashes or result.data.media_hash == hash_of_media(benchmark, hashes)):
+                return result
+        answered = answer(benchmark)
+        media_hash = hash_of_media(benchmark, hashes) if hashes else None
+    result = conclude(benchmark, out, settings, identity, answered, media_hash)
+    write_json(out / RESULTS, result.model_dump(mode="json"))
+    return result
+
+
+def _ask_model(
+    model: str,
+    benchmark: Benchmark,
+    out: Path,
+    settings: EvaluateSettings,
+    identity: ModelIdentity,
+    hashes: Hashes,
+) -> Answered:
+    records = {record.id: record for record in benchmark.records}
+    questions = {name: record.question for name, record in records.items()}
+
+    @cache
+    def predictor() -> Predictor:
+        return open_predictor(model, settings, identity, out / _REPLIES)
+
+    def ask(questions: dict[str, str], file: str, title: str, blind: bool = False) -> Answers:
+        asks, missing = asks_of(benchmark, questions, blind)
+        check_media(missing, len(records), settings.min_coverage)
+        answers = answer_all(asks, records, out / file, hashes, predictor, title)
+        return Answers(answers.predictions, {**missing, **answers.failures})
+
+    variants: dict[Variant, Answers] = {}
+    for variant in settings.variants:
+        title = "answers" if variant == "full" else f"answers ({variant})"
+        variants[variant] = ask(questions, file_of("predictions", variant), title, variant == "blind")
+    second = second_questions(benchmark.records, settings.seed) if looks_at_consistency(settings.judge) else {}
+    again = ask(second, "predictions_second.jsonl", "answers to second questions").predictions if second else {}
+    spent = {"model": spent_on(server_of(model, settings), out / _REPLIES)} if identity.kind == "server" else {}
+    said = {name: prediction.answer for name, prediction in again.items()}
+    return Answered(variants, second, said, 1.0, spent, [])
+
+
+def _match_file(
+    path: Path, benchmark: Benchmark, out: Path, settings: ScoreSettings, identity: ModelIdentity
+) -> Answered:
+    matched = read_answers(path, benchmark.records, identity.name)
+    write_records(out / "predictions.jsonl", matched.answers.values())
+    write_some(out / "problems.jsonl", matched.problems)
+    consistent = looks_at_consistency(settings.judge)
+    return Answered(
+        {"full": Answers(matched.answers, matched.failures)},
+        {name: question for name, (question, _) in matched.second.items()} if consistent else {},
+        {name: said for name, (_, said) in matched.second.items()},
+        1 - matched.unused / matched.entries,
+        {},
+        _problem_notes(matched.problems),
+    )
+
+
+def _problem_notes(problems: Sequence[Problem], most: int = 3) -> list[str]:
+    words = {
+        "missing": "records have no answer in the file",
+        "unmatched": "entries of the file belong to no record",
+        "duplicate": "records are answered several times and have no answer therefore",
+        "unreadable": "entries of the file cannot be read",
+    }
+    notes = []
+    for kind, what in words.items():
+        found = [problem for problem in problems if problem.kind == kind]
+        if found:
+            names = ", ".join(str(problem.id or problem.where) for problem in found[:most])
+            more = f" and {len(found) - most} more" if len(found) > most else ""
+            notes.append(f"{len(found)} {what}: {names}{more}; see problems.jsonl")
+    return notes
+
+
+def _checked(result: EvaluationResult, out: Path, settings: ScoreSettings) -> EvaluationResult:
     for text in result.notes:
         note(text)
     if result.coverage < settings.min_coverage:
         raise TooManyRejectsError(
             f"only {result.coverage:.1%} of the scores could be had (min_coverage is {settings.min_coverage:.1%}); "
-            f"{out} holds what there is, with the reason for each null in scores_*.jsonl; run again to try the rest"
+            f"{out} holds what there is, with the reason for each null in scores*.jsonl; run again to try the rest"
         )
     return result
-
-
-class _Run:
-    def __init__(
-        self,
-        model_dir: str | Path,
-        data: Path,
-        out: Path,
-        records: Sequence[InstructionRecord],
-        settings: EvaluateSettings,
-        judge: Judge | None,
-    ) -> None:
-        self.model_dir, self.data, self.out = model_dir, data, out
-        self.records, self.settings, self.judge = records, settings, judge
-        self.failures: dict[str, str] = {}
-
-    def evaluate(self) -> EvaluationResult:
-        answers = {variant: self._answer(variant) for variant in _VARIANTS}
-        start = time.perf_counter()
-        results = {variant: self._score(variant, answers[variant]) for variant in _VARIANTS}
-        scoring = round(time.perf_counter() - start, 3)
-        seconds: dict[str, float] = {}
-        for answer in (answer for given in answers.values() for answer in given.values()):
-            for step, value in answer.seconds.items():
-                seconds[step] = round(seconds.get(step, 0.0) + value, 3)
-        return EvaluationResult(
-            model=str(self.model_dir),
-            variants=results,
-            diagnosis_accuracy={variant: result.diagnosis_accuracy for variant, result in results.items()},
-            majority_accuracy=majority_accuracy([record.diagnosis for record in self.records]),
-            notes=self._notes(results),
-            seconds={**seconds, "score": scoring},
-        )
-
-    def _answer(self, variant: Variant) -> dict[str, Answer]:
-        with AppendLog(self.out / f"predictions_{variant}.jsonl", Answer) as log:
-            done = {answer.id: answer for answer in log.entries}
-            missing = [record for record in self.records if record.id not in done]
-            for record in track(missing, f"answers ({variant})", total=len(missing)):
-                answer = self._ask(record, variant)
-                if answer is not None:
-                    log.append(answer)
-                    done[record.id] = answer
-        return done
-
-    @cached_property
-    def _answerer(self) -> "Answerer":
-        from videopath_hf.evaluation.answering import Answerer
-        from videopath_hf.modeling.loading import load_model
-
-        model, processor = load_model(self.model_dir, self.settings.dtype, self.settings.device)
-        return Answerer(model, processor, str(self.model_dir))
-
-    def _ask(self, record: InstructionRecord, variant: Variant) -> Answer | None:
-        try:
-            answer = self._answerer.ask(
-                media_paths(self.data, record),
-                record.question,
-                id=record.id,
-                zero_frames=variant == "blind",
-                max_new_tokens=self.settings.max_new_tokens,
-                reference=record.answer,
-                reference_diagnosis=record.diagnosis,
-            )
-        except VideoError as error:
-            self.failures[record.id] = str(error)
-            return None
-        return answer.model_copy(update={"media": [media.path for media in record.media]})
-
-    def _score(self, variant: Variant, answers: dict[str, Answer]) -> VariantResult:
-        scores: dict[str, list[Score]] = {"rougeL": [], "diagnosis": []}
-        samples = []
-        for record in self.records:
-            said = answers[record.id].answer if record.id in answers else None
-            scores["rougeL"].append(rouge_l(record.id, said, record.answer))
-            scores["diagnosis"].append(diagnosis_match(record.id, said, record.diagnosis))
-            samples.append(JudgeSample(record.id, record.question, record.answer, said))
-        judged = self.judge.score(samples) if self.judge else []
-        every = [self._explained(score) for score in (*scores["rougeL"], *judged, *scores["diagnosis"])]
-        write_records(self.out / f"scores_{variant}.jsonl", every)
-        means = {name: aggregate(column) for name, column in scores.items()}
-        summary = self.judge.summarise(judged) if self.judge else None
-        coverages = [mean.coverage for mean in means.values()] + ([summary.coverage] if summary else [])
-        return VariantResult(
-            n=len(self.records),
-            diagnosis_accuracy=means["diagnosis"].value,
-            rougeL=means["rougeL"].value,
-            coverage=min(coverages),
-            judge=summary,
-        )
-
-    def _explained(self, score: Score) -> Score:
-        if score.value is None and score.id in self.failures:
-            return score.model_copy(update={"reason": f"there is no answer: {self.failures[score.id]}"})
-        return score
-
-    def _notes(self, results: dict[Variant, VariantResult]) -> list[str]:
-        notes = [f"no answer to {name}: {reason}" for name, reason in self.failures.items()]
-        full, blind = results["full"].diagnosis_accuracy, results["blind"].diagnosis_accuracy
-        if full is not None and blind is not None and full <= blind:
-            notes.append(
-                f"{full:.0%} of the diagnoses are right with frames and {blind:.0%} blind: it gains nothing by seeing"
-            )
-        if len(self.records) < 20:
-            notes.append(f"{len(self.records)} test questions only: one more right answer moves the accuracy a lot")
-        for variant, result in results.items():
-            if result.coverage < 1:
-                notes.append(
-                    f"{variant}: {result.coverage:.1%} of the scores could be had; see scores_{variant}.jsonl"
-                )
-        return notes
-
-
-def _model_key(model_dir: str | Path) -> Any:
-    """Hashes of what makes a checkpoint folder answer as it does; a Hub id stands for itself."""
-    folder = Path(model_dir)
-    if not folder.is_dir():
-        return str(model_dir)
-    patterns = ("*.safetensors", "*config.json", "tokenizer*", "vocab.json", "merges.txt", "*.jinja")
-    files = sorted({path for pattern in patterns for path in folder.glob(pattern)})
-    return [(path.name, file_sha256(path)) for path in files]

@@ -7,7 +7,7 @@ from videopath_hf.instructions.answers import format_answer, normalise_diagnosis
 from videopath_hf.instructions.questions import load_wordings, write_questions
 from videopath_hf.instructions.settings import InstructSettings
 from videopath_hf.instructions.template import Description
-from videopath_hf.records import ClipRecord, InstructionKind, InstructionRecord, Media, Split
+from videopath_hf.records import ClipRecord, Grounding, InstructionKind, InstructionRecord, Media, Split
 
 
 class RecordBuilder:
@@ -48,6 +48,7 @@ class RecordBuilder:
         organ = clip.organ.value if clip.organ and self.organ_named else None
         asked = self.settings.questions_per_clip if split == "train" else self.settings.test_questions_per_clip
         seed = self.settings.seed
+        grounding = [*description.grounding, *_named(clip, diagnosis)]
         common: dict[str, Any] = {
             "clip_id": clip.clip_id,
             "video_id": clip.video_id,
@@ -59,13 +60,15 @@ class RecordBuilder:
             "licence": self.settings.licence,
             "writer": self.writer,
             "prompt_hash": self.prompt_hash,
+            "grounding": grounding,
         }
         records = []
         for number, path in enumerate(image_paths):
             # Key frames and sentences are both in order of time: the n-th of one goes with the n-th of the other.
             caption = description.sentences[number * len(description.sentences) // len(image_paths)]
             image = Media(type="image", path=path)
-            records.append(make_record(f"{clip.clip_id}_k{number}_c", "caption", image, "", caption, None, common))
+            said = {**common, "grounding": [item for item in description.grounding if item.text == caption]}
+            records.append(make_record(f"{clip.clip_id}_k{number}_c", "caption", image, "", caption, None, said))
             if diagnosis:
                 (question,) = write_questions(
                     "image", 1, f"{clip.clip_id}_k{number}", seed, organ, wordings=self.wordings
@@ -86,6 +89,12 @@ class RecordBuilder:
                 name = f"{clip.clip_id}_q{number}"
                 records.append(make_record(name, "video", video, question, description.text, diagnosis, common))
         return records
+
+
+def _named(clip: ClipRecord, diagnosis: str | None) -> list[Grounding]:
+    if diagnosis is None or (named := clip.diagnosis) is None:
+        return []
+    return [Grounding(text=f"Diagnosis: {diagnosis}", source=named.source, start=named.start, end=named.end)]
 
 
 def make_record(

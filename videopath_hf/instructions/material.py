@@ -36,10 +36,10 @@ def words_of(clip: ClipRecord) -> list[Words]:
     return sorted(words)
 
 
-def is_cited(start: float, end: float, words: list[Words]) -> bool:
-    """Whether anything was said or shown within these seconds."""
+def cited(start: float, end: float, words: list[Words]) -> list[Words]:
+    """The passages that were said or shown within these seconds."""
     low, high = min(start, end), max(start, end)
-    return any(passage.start - _NEAR <= high and low <= passage.end + _NEAR for passage in words)
+    return [passage for passage in words if passage.start - _NEAR <= high and low <= passage.end + _NEAR]
 
 
 def is_quoted(quote: str, words: list[Words]) -> bool:
@@ -48,6 +48,33 @@ def is_quoted(quote: str, words: list[Words]) -> bool:
     return len(key) >= _SHORTEST_QUOTE and any(
         f" {key} " in f" {normalise_diagnosis('x ' + passage.text)} " for passage in words
     )
+
+
+class Place(NamedTuple):
+    """Where the words are that a statement rests on; `misdated` where it cites other seconds."""
+
+    start: float
+    end: float
+    source: Literal["transcript", "text"]
+    misdated: bool
+
+
+def place_of(quote: str, start: float, end: float, words: list[Words]) -> Place | None:
+    """The seconds that are cited, as far as there are words, if words of theirs hold the quotation; or else those of
+    the first passage that does. None where none does."""
+    quoted = [passage for passage in words if is_quoted(quote, [passage])]
+    if not quoted:
+        return None
+    within = cited(start, end, words)
+    right = [passage for passage in quoted if passage in within]
+    passage = (right or quoted)[0]
+    low, high = passage.start, passage.end
+    if right:
+        first, last = min(item.start for item in within), max(item.end for item in within)
+        low, high = max(first, min(start, end)), min(last, max(start, end))
+    if high <= low:
+        low, high = passage.start, passage.end
+    return Place(low, high, "transcript" if passage.how == "said" else "text", not right)
 
 
 def as_json(clip: ClipRecord, words: list[Words]) -> str:

@@ -17,21 +17,31 @@ QUESTIONS_PER_MEDIUM = 6
 """How many differently worded questions there are about one medium of any organ, in the file that ships."""
 
 
-def _check_wordings(wordings: tuple[str, ...]) -> tuple[str, ...]:
+_FIELDS = ("medium", "tissue", "ending")
+
+
+def _check_wordings(wordings: tuple[str, ...], fields: tuple[str, ...] = _FIELDS) -> tuple[str, ...]:
     for wording in wordings:
         try:
-            wording.format(medium="", tissue="", ending="")
+            wording.format(**dict.fromkeys(fields, ""))
         except (KeyError, IndexError, ValueError):
-            raise ValueError(f"{wording!r} may hold {{medium}}, {{tissue}} and {{ending}} only") from None
+            known = ", ".join(f"{{{name}}}" for name in fields)
+            raise ValueError(f"{wording!r} may hold {known} only") from None
     if len(set(wordings)) < len(wordings):
         raise ValueError("a wording stands there twice")
     return wordings
 
 
+def _check_featured(wordings: tuple[str, ...]) -> tuple[str, ...]:
+    return _check_wordings(wordings, (*_FIELDS, "features"))
+
+
 class OrganWordings(Settings):
-    """What is asked about one organ beside the general questions; `also` are further names of it."""
+    """What is asked about one organ beside the general questions; `also` are further names of it, `features` what is
+    looked at in it."""
 
     also: tuple[str, ...] = ()
+    features: str = ""
     diagnostic: tuple[str, ...] = ()
     descriptive: tuple[str, ...] = ()
 
@@ -45,9 +55,12 @@ class Wordings(Settings):
     ending: str
     diagnostic: tuple[str, ...] = Field(min_length=1)
     descriptive: tuple[str, ...] = Field(min_length=1)
+    featured_diagnostic: tuple[str, ...] = ()
+    featured_descriptive: tuple[str, ...] = ()
     organs: dict[str, OrganWordings] = Field(default_factory=dict)
 
     _wordings = field_validator("diagnostic", "descriptive")(_check_wordings)
+    _featured = field_validator("featured_diagnostic", "featured_descriptive")(_check_featured)
 
     @model_validator(mode="after")
     def _one_organ_a_name(self) -> "Wordings":
@@ -58,15 +71,16 @@ class Wordings(Settings):
         return self
 
     def of(self, kind: Literal["diagnostic", "descriptive"], organ: str | None) -> tuple[str, ...]:
-        """All wordings of a kind: the organ's own, where it has any, and the general ones."""
+        """All wordings of a kind: the organ's own and those with its features, where it is known, and the general
+        ones."""
         name = (organ or "").casefold().strip()
-        own = [
-            wordings
-            for known, wordings in self.organs.items()
-            if name in (known.casefold(), *(other.casefold() for other in wordings.also))
-        ]
         general: tuple[str, ...] = getattr(self, kind)
-        return tuple(dict.fromkeys((*getattr(own[0], kind), *general))) if own else general
+        for known, own in self.organs.items():
+            if name in (known.casefold(), *(other.casefold() for other in own.also)):
+                featured: tuple[str, ...] = getattr(self, f"featured_{kind}") if own.features else ()
+                shown = [wording.replace("{features}", own.features) for wording in featured]
+                return tuple(dict.fromkeys((*getattr(own, kind), *shown, *general)))
+        return general
 
 
 def load_wordings(path: Path | None = None) -> Wordings:
@@ -107,7 +121,8 @@ def write_questions(
     if count > len(templates):
         raise UserError(f"{count} questions are wanted of {len(templates)} wordings; add some to the file `questions`")
     chosen = random.Random(f"{seed}:{medium}:{key}").sample(templates, count)
-    tissue = f"{organ} tissue" if organ else "tissue"
+    named = (organ or "").casefold().endswith("tissue")
+    tissue = organ if organ and named else f"{organ or ''} tissue".strip()
     ending = wordings.ending if diagnosis else ""
     return [template.format(medium=medium, tissue=tissue, ending=ending) for template in chosen]
 

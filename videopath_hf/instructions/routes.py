@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import Field
 
@@ -11,20 +11,26 @@ from videopath_hf.instructions.answers import normalise_diagnosis
 from videopath_hf.instructions.material import Words
 from videopath_hf.instructions.prompts import PromptFile
 from videopath_hf.llm.structured import Chat
-from videopath_hf.records import ClipRecord, Evidence, Record
+from videopath_hf.records import ClipRecord, Evidence, Grounding, Record
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(])")
 
 
 class Statement(Record):
     """A sentence of a written description: from which magnification, resting on the words of which seconds, and the
-    passage of them that the check quotes; `removed` says why it is not in the answer."""
+    passage of them that the check quotes; `removed` says why it is not in the answer.
+
+    `start` and `end` are those that were cited; of a checked statement, those of the words that were quoted, and
+    `misdated` says whether it had cited others.
+    """
 
     text: str
     magnification: str | None = None
+    source: Literal["transcript", "text"] | None = None
     start: float | None = None
     end: float | None = None
     quote: str | None = None
+    misdated: bool = False
     removed: str | None = None
 
 
@@ -46,6 +52,22 @@ class WrittenClip(Record):
     def kept(self) -> list[str]:
         """The sentences of the description."""
         return [statement.text for statement in self.statements if statement.removed is None]
+
+    @property
+    def grounding(self) -> list[Grounding]:
+        """The words that the sentences of the description rest on, of those that were checked against them."""
+        return [
+            Grounding(
+                text=item.text,
+                source=item.source,
+                start=item.start,
+                end=item.end,
+                magnification=item.magnification,
+                quote=item.quote,
+            )
+            for item in self.statements
+            if item.removed is None and item.source is not None and item.start is not None and item.end is not None
+        ]
 
 
 class Dropped(Exception):

@@ -5,9 +5,14 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from videopath_hf.instructions.answers import normalise_diagnosis
-from videopath_hf.records import ClipRecord
+from videopath_hf.records import ClipRecord, Grounding, RemovedText, Sentence
 
 WRITER = "template"
+
+Origin = Literal["transcript", "text"]
+
+# On screens the space before a number is often lost to whoever reads the text.
+_NUMBERED = r"(case|slide|figure|part)(?: +(no\.? ?)?\w+|(no\.?)?\d+\w?)"
 
 NOT_DESCRIPTIVE = (
     # Greetings, thanks and housekeeping.
@@ -20,7 +25,7 @@ NOT_DESCRIPTIVE = (
     r"^\W*(zoom(ing)?|moving|going|turning|switching|coming) (in|out|on|back|closer|further|to)\b",
     r"^\W*(now|next|first|second|third|okay|ok|so|well|right|all right|alright|yes|no)[\s,.!]*$",
     r"^\W*(the )?(next|following) (slide|case|patient|example|one)\b",
-    r"^\W*(case|slide|figure|part) (no\.? ?)?\w+\W*$",
+    rf"^\W*{_NUMBERED}\W*$",
     r"^\W*(the|our|this) (first|second|third|fourth|fifth|next|last|final) (case|slide|example|one) (is|was|comes)\b",
     # Scraps of misread text.
     r"^\W*\w{1,3}\W*$",
@@ -31,17 +36,18 @@ NOT_DESCRIPTIVE = (
 )
 """Sentences that match one of these say nothing about what is seen. Our own list, grown on spoken lectures."""
 
-_CASE_NUMBER = re.compile(r"^\W*(case|slide|figure|part) (no\.? ?)?\w+\s*[:.-]\s+", re.IGNORECASE)
+_CASE_NUMBER = re.compile(rf"^\W*{_NUMBERED}\s*(?:[.-]\s+|:\s*)", re.IGNORECASE)
 _STATES_A_DIAGNOSIS = re.compile(r"\bdiagnos(is|es|ed|e)\b", re.IGNORECASE)
 
 
 class Description(NamedTuple):
     """Sentences that describe a clip and where they come from: spoken over it, shown in it, said of its case, or
-    written by a language model out of these."""
+    written by a language model out of these. `grounding` holds the words they rest on, as far as that is known."""
 
     sentences: tuple[str, ...]
     source: Literal["transcript", "text", "case", "written"]
     reasoning: str = ""
+    grounding: tuple[Grounding, ...] = ()
 
     @property
     def text(self) -> str:
@@ -75,25 +81,31 @@ class TemplateWriter:
         if not clip.transcript and not clip.removed_text:
             return None
         if spoken := self._spoken(clip):
-            return Description(spoken, "transcript")
+            return _described(spoken, "transcript")
         if shown := self._shown(clip):
-            return Description(shown, "text")
+            return _described(shown, "text")
         if clip.case is None:
             return None
         case = self._cases[clip.video_id, clip.case]
         for read in (self._spoken, self._shown):
-            if borrowed := tuple(dict.fromkeys(sentence for other in case for sentence in read(other))):
-                return Description(borrowed, "case")
+            if borrowed := [item for other in case for item in read(other)]:
+                return _described(borrowed, "case")
         return None
 
-    def _spoken(self, clip: ClipRecord) -> tuple[str, ...]:
-        return self._keep(_as_sentence(sentence.text) for sentence in clip.transcript)
+    def _spoken(self, clip: ClipRecord) -> list[Grounding]:
+        return self._keep((sentence.text, sentence, "transcript") for sentence in clip.transcript)
 
-    def _shown(self, clip: ClipRecord) -> tuple[str, ...]:
-        return self._keep(_as_sentence(_CASE_NUMBER.sub("", text.text)) for text in clip.removed_text)
+    def _shown(self, clip: ClipRecord) -> list[Grounding]:
+        return self._keep((_CASE_NUMBER.sub("", text.text), text, "text") for text in clip.removed_text)
 
-    def _keep(self, sentences: Iterable[str]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(sentence for sentence in sentences if self._describes(sentence)))
+    def _keep(
+        self, words: Iterable[tuple[str, Sentence | RemovedText, Literal["transcript", "text"]]]
+    ) -> list[Grounding]:
+        return [
+            Grounding(text=sentence, source=source, start=passage.start, end=passage.end)
+            for text, passage, source in words
+            if self._describes(sentence := _as_sentence(text))
+        ]
 
     def _describes(self, sentence: str) -> bool:
         words = normalise_diagnosis(sentence)
@@ -103,6 +115,14 @@ class TemplateWriter:
             return True
         named = any(f" {diagnosis} " in f" {words} " for diagnosis in self._diagnoses)
         return not named and not _STATES_A_DIAGNOSIS.search(sentence)
+
+
+def _described(words: Iterable[Grounding], source: Origin | Literal["case"]) -> Description:
+    """The description that words make; a sentence that comes again counts once."""
+    first: dict[str, Grounding] = {}
+    for item in words:
+        first.setdefault(item.text, item)
+    return Description(tuple(first), source, grounding=tuple(first.values()))
 
 
 def _as_sentence(text: str) -> str:

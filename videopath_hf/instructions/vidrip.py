@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from videopath_hf.instructions.answers import normalise_diagnosis
-from videopath_hf.instructions.material import Words, as_json, is_cited, is_quoted, user_message
+from videopath_hf.instructions.material import Words, as_json, cited, place_of, user_message
 from videopath_hf.instructions.prompts import PromptFile
 from videopath_hf.instructions.routes import Dropped, Statement, WrittenClip, names_one
 from videopath_hf.instructions.settings import InstructSettings
@@ -90,7 +90,7 @@ class VidripRoute:
         ]
         verdicts = await self._check(chat, clip, words, [finding.text for finding in told] + extra) if told else []
         findings, reasoning, diagnosis = self._judged(draft, findings, diagnosis, verdicts, words)
-        written = self._written(clip, findings, reasoning, diagnosis, words)
+        written = self._written(clip, findings, reasoning, diagnosis)
         if not written.kept:
             raise Dropped("no finding is supported by the words", {"findings": float(len(findings))}, written)
         return written
@@ -103,7 +103,7 @@ class VidripRoute:
         for finding in _ascending(draft.findings):
             text = " ".join(finding.statement.split())
             removed = None
-            if not is_cited(finding.start, finding.end, words):
+            if not cited(finding.start, finding.end, words):
                 removed = "cites seconds in which nothing was said or shown"
             elif names_one(text, named):
                 removed = "names a diagnosis"
@@ -123,7 +123,7 @@ class VidripRoute:
             return None
         text = " ".join(draft.diagnosis.split()).rstrip(".")
         start, end = draft.diagnosis_start, draft.diagnosis_end
-        if start is None or end is None or not is_cited(start, end, words):
+        if start is None or end is None or not cited(start, end, words):
             return Statement(text=text, removed="cites seconds in which nothing was said or shown")
         return Statement(text=text, start=start, end=end)
 
@@ -160,9 +160,10 @@ class VidripRoute:
             verdict = next(queue)
             if not verdict.supported:
                 return statement.model_copy(update={"removed": "the words do not support it"})
-            if not is_quoted(verdict.quote, words):
+            place = place_of(verdict.quote, statement.start or 0.0, statement.end or 0.0, words)
+            if place is None:
                 return statement.model_copy(update={"removed": "the passage quoted for it does not exist"})
-            return statement.model_copy(update={"quote": verdict.quote})
+            return statement.model_copy(update={"quote": verdict.quote, **place._asdict()})
 
         if not verdicts:
             return findings, "", None
@@ -179,18 +180,12 @@ class VidripRoute:
         return findings, reasoning if sound else "", diagnosis
 
     def _written(
-        self,
-        clip: ClipRecord,
-        findings: list[Statement],
-        reasoning: str,
-        diagnosis: Statement | None,
-        words: list[Words],
+        self, clip: ClipRecord, findings: list[Statement], reasoning: str, diagnosis: Statement | None
     ) -> WrittenClip:
         evidence = None
-        if diagnosis is not None and diagnosis.removed is None:
-            start, end = sorted((diagnosis.start or 0.0, diagnosis.end or 0.0))
-            shown = any(passage.how == "shown" and is_quoted(diagnosis.quote or "", [passage]) for passage in words)
-            evidence = Evidence(value=diagnosis.text, source="text" if shown else "transcript", start=start, end=end)
+        if diagnosis is not None and diagnosis.removed is None and diagnosis.source is not None:
+            start, end = diagnosis.start or 0.0, diagnosis.end or 0.0
+            evidence = Evidence(value=diagnosis.text, source=diagnosis.source, start=start, end=end)
         elif diagnosis is not None:
             findings = [*findings, diagnosis.model_copy(update={"text": f"Diagnosis: {diagnosis.text}"})]
         return WrittenClip(

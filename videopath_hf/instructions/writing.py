@@ -17,7 +17,7 @@ from videopath_hf.instructions.routes import Dropped, Route, WrittenClip
 from videopath_hf.instructions.settings import InstructSettings
 from videopath_hf.instructions.template import WRITER, Description
 from videopath_hf.instructions.vidrip import VidripRoute
-from videopath_hf.llm.chat import LoggedChat
+from videopath_hf.llm.chat import LoggedChat, usage_of
 from videopath_hf.llm.client import NoReplyError
 from videopath_hf.llm.dry import DryChat, Estimate
 from videopath_hf.llm.pool import run_all, run_coroutine
@@ -31,7 +31,8 @@ WRITTEN = "written.jsonl"
 
 class ServerFigures(BaseModel):
     """What a server was asked: requests sent (every try counted), replies there are by now and their tokens as the
-    server counted them, what they cost where prices are set; statements kept in answers, and removed by reason."""
+    server counted them, what they cost where prices are set; statements kept in answers, those of them that had cited
+    other seconds than those of the words they rest on, and those removed, by reason."""
 
     requests_sent: int
     replies: int
@@ -39,6 +40,7 @@ class ServerFigures(BaseModel):
     tokens_out: int
     cost: float | None
     statements: int
+    misdated: int
     removed: dict[str, int]
 
 
@@ -75,6 +77,16 @@ def prompt_hash(settings: InstructSettings) -> str:
     prompts = None if settings.writer == "template" else _route(settings, frozenset()).prompts.hash
     wordings = templates_hash(load_wordings(settings.questions))
     return content_hash(settings.writer, prompts, wordings, settings.identity())
+
+
+def prompt_versions(settings: InstructSettings) -> dict[str, int]:
+    """The versions that the files of prompts and wordings in use say they have."""
+    versions = {"questions": load_wordings(settings.questions).version}
+    return (
+        versions
+        if settings.writer == "template"
+        else {settings.writer: _route(settings, frozenset()).prompts.version, **versions}
+    )
 
 
 def write_descriptions(curated: Path, out: Path, clips: Sequence[ClipRecord], settings: InstructSettings) -> Writing:
@@ -151,7 +163,7 @@ class _ServerWriter:
                     outcomes[clip.clip_id] = await self.outcome(chat, clip)
 
                 clips = track(self.clips, f"writing ({self.settings.writer})", total=len(self.clips))
-                return await run_all(clips, work, server.concurrency), chat
+                return await run_all(clips, work, server.begun), chat
 
         stopped, chat = run_coroutine(ask)
         done = [(clip, outcomes[clip.clip_id]) for clip in self.clips if clip.clip_id in outcomes]
@@ -173,17 +185,12 @@ class _ServerWriter:
         )
 
     def _figures(self, chat: LoggedChat, written: Sequence[WrittenClip]) -> ServerFigures:
-        server = chat.settings
-        tokens_in = sum(reply.tokens_in or 0 for reply in chat.replies)
-        tokens_out = sum(reply.tokens_out or 0 for reply in chat.replies)
         statements = [statement for clip in written for statement in clip.statements]
         return ServerFigures(
             requests_sent=chat.sent,
-            replies=len(chat.replies),
-            tokens_in=tokens_in,
-            tokens_out=tokens_out,
-            cost=server.price(tokens_in, tokens_out),
+            **usage_of(chat.replies, chat.settings)._asdict(),
             statements=sum(statement.removed is None for statement in statements),
+            misdated=sum(statement.misdated and statement.removed is None for statement in statements),
             removed=dict(Counter(statement.removed for statement in statements if statement.removed is not None)),
         )
 
@@ -191,4 +198,5 @@ class _ServerWriter:
 def _described(clip: ClipRecord, written: WrittenClip) -> Described:
     if written.diagnosis is not None:
         clip = clip.model_copy(update={"diagnosis": written.diagnosis})
-    return Described(clip, Description(tuple(written.kept), "written", written.reasoning))
+    grounding = tuple(written.grounding)
+    return Described(clip, Description(tuple(written.kept), "written", written.reasoning, grounding))

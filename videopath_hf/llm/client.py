@@ -8,7 +8,7 @@ that 64 requests under way at 200 ms each keep more than one core busy; see benc
 
 import asyncio
 import json
-import os
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ from videopath_hf.llm.completion import (
     one_line,
     parse_completion,
 )
+from videopath_hf.llm.refused import refused_field
 from videopath_hf.llm.retries import is_retried, retry_after, wait_before
 from videopath_hf.llm.settings import ServerSettings
 
@@ -57,10 +58,12 @@ class ChatClient:
         self.settings = settings
         self.budget = budget or Budget(settings)
         self._url = f"{settings.base_url.rstrip('/')}/chat/completions"
+        self._places = asyncio.Semaphore(settings.begun)
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._session: aiohttp.ClientSession | None = None
         self._reached = False
         self._failures = 0
+        self._quiet_until = 0.0  # on the monotonic clock
         self._stopped: UserError | None = None
         self.sent = 0
 
@@ -73,7 +76,7 @@ class ChatClient:
                 budget is used up, or `max_failures` requests in a row got no reply.
         """
         body = json.dumps(request).encode()
-        async with self._slots:
+        async with self._places:
             try:
                 reply = await self._try(request, body)
             except UserError as error:
@@ -85,15 +88,22 @@ class ChatClient:
     async def _try(self, request: dict[str, Any], body: bytes) -> ChatReply:
         attempt = 0
         while True:
-            if self._stopped is not None:
-                raise self._stopped
             try:
-                return await self._send(request, body)
+                async with self._slots:  # not held while waiting to try again
+                    await self._hold_back()
+                    if self._stopped is not None:
+                        raise self._stopped
+                    return await self._send(request, body)
             except _TryAgainError as error:
                 if attempt >= self.settings.max_retries or (error.asked or 0.0) > self.settings.max_wait:
                     raise self._failed(error, attempt) from None
                 await asyncio.sleep(wait_before(attempt, error.asked))
                 attempt += 1
+
+    async def _hold_back(self) -> None:
+        """Wait as long as the server asked a request to that was over its limits, for these are the key's."""
+        while (left := self._quiet_until - time.monotonic()) > 0:
+            await asyncio.sleep(wait_before(0, left))
 
     def _failed(self, error: _TryAgainError, attempt: int) -> Exception:
         reason = str(error)
@@ -136,7 +146,7 @@ class ChatClient:
             self._reached = True
             if response.status != 200:
                 charge.settle(0.0)
-                self._refuse(response.status, text, retry_after(response.headers))
+                self._refuse(request, response.status, text, retry_after(response.headers))
             reply = self._read(text, response.headers.get("Content-Type", ""))
             if reply.tokens_in is not None and reply.tokens_out is not None:
                 charge.settle(self.settings.price(reply.tokens_in, reply.tokens_out) or 0.0)
@@ -150,13 +160,11 @@ class ChatClient:
         except NotACompletionError as error:
             raise NoReplyError(f"the server's answer is not a chat completion: {error}") from None
 
-    def _refuse(self, status: int, text: str, asked: float | None) -> None:
+    def _refuse(self, request: dict[str, Any], status: int, text: str, asked: float | None) -> None:
         settings = self.settings
         code, message = error_of(text)
         if status in (401, 403):
-            raise UserError(
-                f"{settings.base_url} refuses the key ({status}); set the right one in ${settings.api_key_env}"
-            )
+            raise UserError(f"{settings.base_url} refuses the key ({status}); {settings.key_help()}")
         if status == 404:
             raise UserError(
                 f"{settings.base_url} does not know the model {settings.model!r} or is not an OpenAI-compatible "
@@ -165,6 +173,10 @@ class ChatClient:
         if status == 402 or code == "insufficient_quota":
             raise UserError(f"the account at {settings.base_url} has no credit left ({status}): {message}")
         reason = f"the server answered {status}: {message}".rstrip(": ")
+        if remedy := refused_field(message, request):
+            raise UserError(f"{settings.base_url}: {reason}; {remedy}")
+        if status == 429 and asked is not None and asked <= self.settings.max_wait:
+            self._quiet_until = max(self._quiet_until, time.monotonic() + asked)
         if is_retried(status):
             raise _TryAgainError(reason, asked)
         raise NoReplyError(reason)
@@ -173,7 +185,7 @@ class ChatClient:
         import aiohttp
 
         headers = {"Content-Type": "application/json"}
-        if key := os.environ.get(self.settings.api_key_env):
+        if key := self.settings.api_key():
             headers["Authorization"] = f"Bearer {key}"
         self._session = aiohttp.ClientSession(
             headers=headers,

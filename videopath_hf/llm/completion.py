@@ -14,13 +14,15 @@ class CutStreamError(Exception):
 
 
 class ChatReply(NamedTuple):
-    """What came back: the words, or in `fault` why an answer holds none; tokens as the server counted them."""
+    """What came back: the words, or in `fault` why an answer holds none; tokens as the server counted them, and the
+    model as it names it."""
 
     text: str
     fault: str | None
     finish: str | None
     tokens_in: int | None
     tokens_out: int | None
+    served_by: str | None = None
 
 
 def parse_completion(body: str, content_type: str = "") -> ChatReply:
@@ -66,11 +68,12 @@ def _reply(data: Any) -> ChatReply:
     usage = data.get("usage") or {}
     counts = [usage.get(name) if isinstance(usage, dict) else None for name in ("prompt_tokens", "completion_tokens")]
     tokens_in, tokens_out = (count if isinstance(count, int) else None for count in counts)
+    served_by = one_line(data["model"]) if isinstance(data.get("model"), str) else None
     choices = data["choices"]
     choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
     message = choice.get("message")
     if not isinstance(message, dict):
-        return ChatReply("", "the server's answer holds no choice", None, tokens_in, tokens_out)
+        return ChatReply("", "the server's answer holds no choice", None, tokens_in, tokens_out, served_by)
     finish = choice.get("finish_reason")
     text = _text(message.get("content"))
     fault = None
@@ -78,7 +81,7 @@ def _reply(data: Any) -> ChatReply:
         fault = f"the model refuses: {one_line(refusal)}"
     elif finish == "content_filter":
         fault = "the server's content filter withheld the reply"
-    return ChatReply(text, fault, finish, tokens_in, tokens_out)
+    return ChatReply(text, fault, finish, tokens_in, tokens_out, served_by)
 
 
 def _text(content: Any) -> str:
@@ -114,12 +117,14 @@ def _join(events: Iterator[dict[str, Any]]) -> dict[str, Any]:
     words: dict[str, str] = {"content": "", "refusal": ""}
     finish: str | None = None
     usage: Any = None
+    model: Any = None
     done = chosen = False
     for event in events:
         done = done or "done" in event
         if "error" in event:
             raise NotACompletionError(error_of(json.dumps(event))[1])
         usage = event.get("usage") or usage
+        model = event.get("model") or model
         for choice in event.get("choices") or ():
             chosen = True
             delta = choice.get("delta") or choice.get("message") or {}
@@ -129,4 +134,4 @@ def _join(events: Iterator[dict[str, Any]]) -> dict[str, Any]:
     if not done and finish is None:
         raise CutStreamError
     choices = [{"message": words, "finish_reason": finish}] if chosen else []
-    return {"choices": choices, "usage": usage}
+    return {"choices": choices, "usage": usage, "model": model}

@@ -29,21 +29,21 @@ class DryChat:
 
     Args:
         settings (`ServerSettings`): prices and lengths.
-        log (`Path`): the log of replies, if there is one.
+        log (`Path`, *optional*): the log of replies, if there is one.
         stand_ins (`dict`): by turn, the made-up reply.
     """
 
-    def __init__(self, settings: ServerSettings, log: Path, stand_ins: Mapping[str, Any]) -> None:
+    def __init__(self, settings: ServerSettings, log: Path | None, stand_ins: Mapping[str, Any]) -> None:
         self.settings = settings
-        self._known = {entry.key: entry for entry in read_log(log, LoggedReply)}
+        self._known = {entry.key: entry for entry in (read_log(log, LoggedReply) if log else ())}
         self._stand_ins = stand_ins
         self._answered: set[str] = set()
         self._counted: set[str] = set()
         self._tokens_in = 0
 
-    async def ask(self, request: dict[str, Any], about: Mapping[str, str]) -> LoggedReply:
+    async def ask(self, request: dict[str, Any], about: Mapping[str, str], repeat: int = 0) -> LoggedReply:
         """The reply of the log, or a made-up one that is counted."""
-        key = request_key(self.settings, request)
+        key = request_key(self.settings, request, repeat)
         if key in self._known:
             self._answered.add(key)
             return self._known[key]

@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, TextIO, TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
@@ -32,7 +34,7 @@ class AppendLog(Generic[EntryT]):
 
     def __init__(self, path: Path, cls: type[EntryT]) -> None:
         self._path = path
-        self._stream: TextIO | None = None
+        self._stream: FileIO | None = None
         self._pending: list[str] = []
         self._queued = self._kept = 0
         self._committing: asyncio.Lock | None = None
@@ -65,10 +67,17 @@ class AppendLog(Generic[EntryT]):
     def _commit(self, lines: list[str]) -> None:
         if self._stream is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = self._path.open("a", encoding="utf-8")
-        self._stream.write("".join(lines))
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
+            self._stream = self._path.open("ab", buffering=0)
+        whole = self._stream.seek(0, os.SEEK_END)
+        rest = memoryview("".join(lines).encode())
+        try:
+            while rest:
+                rest = rest[self._stream.write(rest) :]
+            os.fsync(self._stream.fileno())
+        except OSError as error:
+            with suppress(OSError):
+                self._stream.truncate(whole)  # a disk that is full: half a line would spoil the next one
+            raise OSError(error.errno, error.strerror, str(self._path)) from None
 
     def __enter__(self) -> "AppendLog[EntryT]":
         return self

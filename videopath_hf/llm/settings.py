@@ -80,14 +80,17 @@ class ServerSettings(Settings):
             return data
         data = dict(data)
         for field in ("base_url", "model"):
-            variable = f"{cls.environment}_{field.upper()}"
-            if not data.get(field):
-                data[field] = os.environ.get(variable)
-            if not data[field]:
-                raise ValueError(f"no server is named: set {field} or the environment variable {variable}")
-        if not str(data["base_url"]).startswith(("http://", "https://")):
-            raise ValueError(f"base_url is {data['base_url']!r}; give an address such as http://localhost:8000/v1")
+            cls._fill(data, field)
         return data
+
+    @classmethod
+    def _fill(cls, data: dict[str, Any], field: str) -> None:
+        variable = f"{cls.environment}_{field.upper()}"
+        data[field] = data.get(field) or os.environ.get(variable)
+        if not data[field]:
+            raise ValueError(f"no server is named: set {field} or the environment variable {variable}")
+        if field == "base_url" and not str(data[field]).startswith(("http://", "https://")):
+            raise ValueError(f"base_url is {data[field]!r}; give an address such as http://localhost:8000/v1")
 
     @model_validator(mode="after")
     def _priced(self) -> "ServerSettings":
@@ -97,7 +100,24 @@ class ServerSettings(Settings):
 
     def identity(self) -> dict[str, Any]:
         """What decides a reply; the rest is only how it is fetched."""
-        return self.model_dump(mode="json", exclude=set(HOW_IT_IS_FETCHED)) | {"base_url": self.base_url.rstrip("/")}
+        return self.model_dump(mode="json", exclude=set(HOW_IT_IS_FETCHED)) | {"base_url": self.address()}
+
+    @property
+    def begun(self) -> int:
+        """Requests that may be begun at once: one that waits to be tried again leaves its place to another."""
+        return 2 * self.concurrency
+
+    def address(self) -> str:
+        """Where requests go, the same however it is written."""
+        return self.base_url.rstrip("/")
+
+    def api_key(self) -> str | None:
+        """The key that is sent, if there is one."""
+        return os.environ.get(self.api_key_env)
+
+    def key_help(self) -> str:
+        """What to do where the key is refused."""
+        return f"set the right one in ${self.api_key_env}"
 
     def price(self, tokens_in: int, tokens_out: int) -> float | None:
         """What so many tokens cost, or None where no prices are set."""

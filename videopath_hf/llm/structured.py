@@ -20,7 +20,7 @@ class Chat(Protocol):
 
     settings: ServerSettings
 
-    async def ask(self, request: dict[str, Any], about: Mapping[str, str]) -> LoggedReply:
+    async def ask(self, request: dict[str, Any], about: Mapping[str, str], repeat: int = 0) -> LoggedReply:
         """The reply to a request; see `LoggedChat.ask`."""
         ...
 

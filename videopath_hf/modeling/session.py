@@ -40,6 +40,19 @@ class Reply(NamedTuple):
     seconds: dict[str, float]
 
 
+class DecodedVideo(NamedTuple):
+    """The frames of a video, chosen and decoded already: a session shows all of them, in their order.
+
+    Args:
+        frames (`np.ndarray`): uint8 [F, H, W, 3] RGB.
+        metadata ([`~transformers.video_utils.VideoMetadata`]): of the video; its `times`, seconds, are those of the
+            frames, and what a time sentence says of them.
+    """
+
+    frames: np.ndarray[Any, np.dtype[np.uint8]]
+    metadata: Any
+
+
 class VideoSession:
     """Videos and images that a model has seen, ready for questions.
 
@@ -51,7 +64,8 @@ class VideoSession:
         model ([`VideoPathLlavaForConditionalGeneration`]): in evaluation mode, where it is to run.
         processor ([`VideoPathLlavaProcessor`]): its processor; its video processor says which frames are taken.
         media (`Sequence`): at least one, shown in this order. Paths and addresses are images or videos by suffix; PIL
-            images and uint8 arrays [H, W, 3] are images; arrays [F, H, W, 3], lists of frames and bytes are videos.
+            images and uint8 arrays [H, W, 3] are images; arrays [F, H, W, 3], lists of frames and bytes are videos,
+            and so is a `DecodedVideo`, of which no frame is left out.
         blind (`bool`, defaults to `False`): show as many black pictures in their place: what the model answers from
             words alone.
 
@@ -175,7 +189,8 @@ class VideoSession:
                 images.append(np.zeros_like(np.asarray(image)) if blind else image)
                 self._blocks.append({"type": "image"})
                 continue
-            frames, known = self.processor.video_processor.sample_video(medium)
+            chosen = medium if isinstance(medium, DecodedVideo) else None
+            frames, known = chosen or self.processor.video_processor.sample_video(medium)
             videos.append(np.zeros_like(frames) if blind else frames)
             metadata.append(known)
             times = getattr(known, "times", None) or []

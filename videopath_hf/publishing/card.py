@@ -8,8 +8,10 @@ import yaml
 from videopath_hf import RESEARCH_NOTICE
 from videopath_hf.data.card import cell, markdown_environment
 from videopath_hf.data.licences import read_licence
+from videopath_hf.evaluation.columns import Column, label
+from videopath_hf.evaluation.tables import ABSENT, basis, interval, markdown, number
 from videopath_hf.publishing.checkpoint import Checkpoint
-from videopath_hf.publishing.facts import ASPECTS, OWN_BRANCH, Facts
+from videopath_hf.publishing.facts import OWN_BRANCH, Facts
 from videopath_hf.publishing.metadata import card_data
 from videopath_hf.publishing.provenance import Stage
 from videopath_hf.serving.ask import DEFAULT_QUESTION
@@ -162,33 +164,30 @@ def _data_rows(stage: Stage) -> list[dict[str, str]]:
 def _result_values(facts: Facts) -> dict[str, Any]:
     results = facts.results
     if results is None:
-        return {"results": None, "test_set": None, "columns": [], "rows": [], "judge": None}
-    judge = results.variants["full"].judge
-    columns = [
-        "diagnosis accuracy",
-        "ROUGE-L",
-        *((name.replace("_", "-") for name in ASPECTS) if judge else ()),
-        "coverage",
+        return {"results": None}
+    variants = results.variants
+    rows = [
+        [label(name), *(_figure(variant.columns.get(name)) for variant in variants.values()), _scored(column)]
+        for name, column in variants["full"].columns.items()
     ]
-    rows = []
-    for name, variant in results.variants.items():
-        figures = [_percent(variant.diagnosis_accuracy), _number(variant.rougeL, 3)]
-        if judge is not None:
-            figures += [_number(getattr(variant.judge, aspect, None), 2) for aspect in ASPECTS]
-        rows.append((name, [*figures, _percent(variant.coverage)]))
     test_set = str(facts.test_set)
     linked = (
         f"[{test_set}](https://huggingface.co/datasets/{test_set})" if test_set.count("/") == 1 else cell(test_set)
     )
-    return {"results": results, "test_set": linked, "columns": columns, "rows": rows, "judge": judge}
+    table = markdown(["", *variants, "scored"], rows)
+    return {"results": results, "test_set": linked, "table": table, "basis": basis(results)}
 
 
-def _percent(value: float | None) -> str:
-    return "none" if value is None else f"{100 * value:.1f}%"
+def _figure(column: Column | None) -> str:
+    """A mean with its 95% interval, where there is one."""
+    if column is None:
+        return ABSENT
+    mean = number(column.value, 3)
+    return mean if column.low is None else f"{mean} ({interval(column, 3)})"
 
 
-def _number(value: float | None, places: int) -> str:
-    return "none" if value is None else f"{value:.{places}f}"
+def _scored(column: Column) -> str:
+    return f"{column.scored:,} of {column.n:,}"
 
 
 def _versions(stage: Stage) -> str:

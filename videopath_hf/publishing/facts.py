@@ -14,9 +14,6 @@ OWN_BRANCH = "videopath"
 """The branch with our layout, where `main` has plain llava_onevision: two folders of one revision would be downloaded
 together by whoever takes a snapshot, and code below a subfolder is not found by `trust_remote_code`."""
 
-ASPECTS = ("context", "correctness", "detail", "avg", "norm_avg")
-"""Figures of a judge, as the paper orders them."""
-
 
 class Facts(NamedTuple):
     """What the card tells.

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from videopath_hf.data.card import MARK
-from videopath_hf.publishing.facts import ASPECTS, EXAMPLE, Facts
+from videopath_hf.evaluation.columns import is_judged, label
+from videopath_hf.publishing.facts import EXAMPLE, Facts
 from videopath_hf.serving.ask import DEFAULT_QUESTION
 
 if TYPE_CHECKING:
@@ -48,14 +49,8 @@ def _eval_results(facts: Facts) -> "list[EvalResult]":
 
     if facts.results is None:
         return []
-    full = facts.results.variants["full"]
-    figures = [
-        ("accuracy", "Diagnosis accuracy", full.diagnosis_accuracy),
-        ("rouge", "ROUGE-L", full.rougeL),
-    ]
-    if full.judge is not None:
-        judge = f"{full.judge.judge}, protocol {full.judge.protocol} {full.judge.protocol_hash}"
-        figures += [(f"judge_{name}", f"Judge: {name} ({judge})", getattr(full.judge, name)) for name in ASPECTS]
+    judge = facts.results.judge
+    by = f" (judge {judge.model}, protocol {judge.protocol} {judge.protocol_hash})" if judge else ""
     name = str(facts.test_set)
     return [
         EvalResult(
@@ -64,10 +59,10 @@ def _eval_results(facts: Facts) -> "list[EvalResult]":
             dataset_type=name if name.count("/") == 1 else "videopath_hf",
             dataset_name=name,
             dataset_split="test",
-            metric_type=kind,
-            metric_name=label,
-            metric_value=round(value, 4),
+            metric_type=metric,
+            metric_name=label(metric) + (by if is_judged(metric) else ""),
+            metric_value=round(column.value, 4),
         )
-        for kind, label, value in figures
-        if value is not None
+        for metric, column in facts.results.variants["full"].columns.items()
+        if column.value is not None
     ]

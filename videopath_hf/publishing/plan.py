@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from videopath_hf.errors import UserError
-from videopath_hf.evaluation.runner import EvaluationResult
+from videopath_hf.evaluation.identity import Hashes, checkpoint_key
+from videopath_hf.evaluation.results import EvaluationResult
 from videopath_hf.files import read_json
 from videopath_hf.modeling.checks_videopath_llava import CheckpointError
 from videopath_hf.publishing.base import check_base
@@ -93,9 +94,11 @@ def _results(settings: PublishModelSettings, provenance: Provenance) -> Evaluati
         raise UserError(f"{path} is not what `videopath evaluate` writes; give its folder with --results") from None
     if settings.test_set is None:
         raise UserError("results need --test-set: what they are about, such as the id of a dataset on the Hub")
-    if Path(results.model).resolve() not in provenance.folders:
+    hashes = Hashes()
+    keys = [checkpoint_key(str(folder), None, hashes)[0] for folder in provenance.folders if folder.is_dir()]
+    if results.model.key not in keys:
         shown = ", ".join(map(str, provenance.folders))
-        raise UserError(f"{path} is about {results.model}, not about the model to be published ({shown})")
+        raise UserError(f"{path} is about {results.model.name}, not about the model to be published ({shown})")
     return results
 
 

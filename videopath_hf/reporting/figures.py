@@ -2,9 +2,10 @@
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 _TRAIN, _TEST = "#b0457b", "#3566a8"
+_COLOURS = (_TRAIN, _TEST, "#d98e2b", "#2b7a4b")
 
 
 def loss_curves(curves: Mapping[str, Sequence[tuple[int, float]]]) -> str:
@@ -51,14 +52,98 @@ def length_histograms(lengths: Mapping[str, Sequence[int]], unit: str, limit: in
 
     def draw(axes: Any) -> None:
         for axis, (name, values) in zip(axes[0], lengths.items(), strict=True):
-            axis.hist(values, bins=40, color=_TRAIN)
+            axis.hist(values, bins=min(40, max(5, len(set(values)))), color=_TRAIN)
             if limit is not None and max(values) > limit / 4:
                 axis.axvline(limit, color=_TEST, linewidth=1.2)
             axis.set(title=f"{name} ({len(values):,})", xlabel=f"{unit} a record", ylim=(0, None))
-            axis.locator_params(axis="x", nbins=5, integer=True)
+            axis.locator_params(axis="both", nbins=5, integer=True)
         axes[0][0].set_ylabel("records")
 
     return _svg(len(lengths), (3 * len(lengths) + 0.6, 2.6), draw)
+
+
+class CurvePanel(NamedTuple):
+    """Curves of shares, 0 to 1, over one quantity.
+
+    Args:
+        title (`str`), xlabel (`str`): of the panel.
+        curves (`Mapping[str, Sequence[tuple[float, float]]]`): named curves of (quantity, share).
+        ticks (`Sequence[float]`): places of the horizontal axis that are marked, evenly spaced.
+        baseline (`tuple[str, float]`, *optional*): a share that is drawn as a dashed line, and its name.
+    """
+
+    title: str
+    xlabel: str
+    curves: Mapping[str, Sequence[tuple[float, float]]]
+    ticks: Sequence[float]
+    baseline: tuple[str, float] | None = None
+
+
+def share_curves(panels: Sequence[CurvePanel]) -> str:
+    """Draw panels of shares side by side; one legend, of all curves, stands beside the last."""
+
+    def draw(axes: Any) -> None:
+        named: dict[str, Any] = {}
+        names = list(dict.fromkeys(name for panel in panels for name in panel.curves))
+        colours = dict(zip(names, _COLOURS * len(names), strict=False))
+        for axis, panel in zip(axes[0], panels, strict=True):
+            places = {tick: place for place, tick in enumerate(panel.ticks)}
+            for name, points in panel.curves.items():
+                values = ([places[x] for x, _ in points], [y for _, y in points])
+                (line,) = axis.plot(*values, marker="o", markersize=4, linewidth=1.4, color=colours[name])
+                named.setdefault(name, line)
+            if panel.baseline is not None:
+                name, value = panel.baseline
+                line = axis.axhline(value, color="#8a94a3", linewidth=1, linestyle="--")
+                named.setdefault(name, line)
+            axis.set(title=panel.title, xlabel=panel.xlabel, ylim=(-0.03, 1.03), xlim=(-0.3, len(panel.ticks) - 0.7))
+            axis.set_xticks(list(places.values()), [f"{tick:g}" for tick in panel.ticks])
+        axes[0][0].set_ylabel("share of the answers")
+        axes[0][-1].legend(
+            named.values(), named.keys(), frameon=False, loc="upper left", bbox_to_anchor=(1.02, 1), fontsize=8
+        )
+
+    return _svg(len(panels), (2.5 * len(panels) + 2.2, 2.9), draw)
+
+
+def score_histograms(scores: Mapping[str, Sequence[float]], tops: Mapping[str, float], columns: int = 4) -> str:
+    """Draw how the scores of each metric are spread, one panel a metric, on an axis from 0 to its top; a line marks
+    the mean."""
+    rows = -(-len(scores) // columns)
+
+    def draw(axes: Any) -> None:
+        for axis in axes.flat[len(scores) :]:
+            axis.set_visible(False)
+        for axis, (name, values) in zip(axes.flat, scores.items(), strict=False):
+            top = tops[name]
+            edges = [
+                top * (step - 0.5) / 10 for step in range(12)
+            ]  # scores in tenths, or a judge's halves, in the middle
+            axis.hist(values, bins=edges, color=_TRAIN)
+            axis.axvline(sum(values) / len(values), color=_TEST, linewidth=1.4)
+            axis.set(title=f"{name} ({len(values):,})", xlim=(edges[0], edges[-1]), ylim=(0, None))
+            axis.locator_params(axis="y", nbins=4, integer=True)
+        for row in axes:
+            row[0].set_ylabel("records")
+
+    return _svg(columns, (2.8 * columns, 2.3 * rows), draw, rows)
+
+
+def difference_intervals(differences: Mapping[str, tuple[float, float, float]]) -> str:
+    """Draw differences (value, lower and upper end of its interval) as points with bars, one row each, around 0."""
+
+    def draw(axes: Any) -> None:
+        axis = axes[0][0]
+        places = range(len(differences))
+        for place, (value, low, high) in zip(places, differences.values(), strict=True):
+            axis.plot([low, high], [place, place], color=_TEST, linewidth=1.6)
+            axis.plot([value], [place], "o", color=_TRAIN, markersize=5)
+        axis.axvline(0, color="#8a94a3", linewidth=1)
+        axis.set_yticks(list(places), list(differences))
+        axis.set_ylim(len(differences) - 0.5, -0.5)
+        axis.set_xlabel("B - A, of the column's scale")
+
+    return _svg(1, (7.6, 0.9 + 0.3 * len(differences)), draw)
 
 
 def label_bars(labels: Mapping[str, Mapping[str, tuple[int, int]]], most: int = 20) -> str:

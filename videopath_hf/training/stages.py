@@ -14,12 +14,12 @@ from pydantic import BaseModel
 
 from videopath_hf import __version__
 from videopath_hf.files import content_hash, read_json, write_json
+from videopath_hf.modeling.hashes import model_hash
 from videopath_hf.progress import note
 from videopath_hf.records import InstructionRecord
 from videopath_hf.runs import Steps, claim_output
 from videopath_hf.training.claims import check_begun, write_begun
 from videopath_hf.training.extras import check_extras
-from videopath_hf.training.hashes import model_hash
 from videopath_hf.training.quiet import quiet_libraries
 from videopath_hf.training.ranks import is_main, world_size
 from videopath_hf.training.recipe import Recipe

@@ -1,17 +1,19 @@
 """The decoders that can read frames by number: PyAV, with several readers at once, decord and torchcodec."""
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from videopath_hf.errors import UserError
-from videopath_hf.video.container import Geometry, Source, VideoError, decode, open_video, reason
+from videopath_hf.video.container import Geometry, Source, VideoError, Wanted, decode, open_video, reason
 from videopath_hf.video.frame_index import FrameIndex
 from videopath_hf.video.shown import decode_all, decode_at, numbered
 
@@ -68,17 +70,28 @@ def choose_backend(backend: str) -> str:
     return backend
 
 
-def read_pyav(path: Path, index: FrameIndex, numbers: list[int], transform: Transform | None) -> list[Pictures]:
+def read_pyav(path: Path, index: FrameIndex, numbers: list[int], transform: Transform | None) -> Pictures:
     """Read frames by ascending number with as many readers at once as there are cores.
 
     The readers take stretches of the video as they become free, so that none waits for another. Pictures are converted
-    and transformed by the reader that decodes them.
+    and transformed by the reader that decodes them. Where that fails, all is decoded from the first frame on, for the
+    file may mark keyframes that are none.
     """
+    try:
+        return _read_pyav(path, index, numbers, transform)
+    except VideoError:
+        if len(index.keyframes) < 2:
+            raise
+        return _read_pyav(path, index._replace(keyframes=index.keyframes[:1]), numbers, transform)
+
+
+def _read_pyav(path: Path, index: FrameIndex, numbers: list[int], transform: Transform | None) -> Pictures:
     count = min(cpus(), _MOST_READERS)
     parts = _split(index, numbers, count * _PARTS) if index.pts is not None else [numbers]
-    wanted = None if index.pts is None else {int(index.pts[number]) for number in numbers}
+    wanted = index.wanted(numbers)
     # The threads of one decoder wait for each other: they pay only where there are fewer stretches than cores.
     threads = 1 if len(parts) >= count else 0
+    taken = _Taken(numbers)
     with ExitStack() as stack:
         idle: SimpleQueue[_Reader] = SimpleQueue()
         for _ in range(min(count, len(parts))):
@@ -86,18 +99,38 @@ def read_pyav(path: Path, index: FrameIndex, numbers: list[int], transform: Tran
             source.stream.codec_context.thread_count = threads
             idle.put(_Reader(source, index, wanted))
 
-        def read(part: list[int]) -> list[Pictures]:
+        def read(part: list[int]) -> None:
             reader = idle.get()
             try:
-                return [made(picture) for picture in reader.read(part)]
+                for number, picture in zip(part, reader.read(part), strict=True):
+                    taken.put(number, transform(picture) if transform else picture)
             finally:
                 idle.put(reader)
 
-        made = transform or (lambda picture: picture)
         if len(parts) == 1:
-            return read(parts[0])
-        with ThreadPoolExecutor(count) as pool:
-            return [picture for part in pool.map(read, parts) for picture in part]
+            read(parts[0])
+        else:
+            with ThreadPoolExecutor(count) as pool:
+                deque(pool.map(read, parts), maxlen=0)
+    return taken.pictures
+
+
+class _Taken:
+    """Pictures from several threads in one array: nothing is held twice."""
+
+    def __init__(self, numbers: list[int]) -> None:
+        self._places = {number: place for place, number in enumerate(numbers)}
+        self._lock = Lock()
+        self.pictures: Pictures = np.empty(0, np.uint8)
+
+    def put(self, number: int, picture: Pictures) -> None:
+        """Copy the picture of a frame to its place; all must be of one shape."""
+        with self._lock:
+            if not self.pictures.size:
+                self.pictures = np.empty((len(self._places), *picture.shape), picture.dtype)
+        if picture.shape != self.pictures.shape[1:]:
+            raise ValueError(f"pictures of one video have shapes {self.pictures.shape[1:]} and {picture.shape}")
+        self.pictures[self._places[number]] = picture
 
 
 def _split(index: FrameIndex, numbers: list[int], parts: int) -> list[list[int]]:
@@ -119,7 +152,7 @@ def _split(index: FrameIndex, numbers: list[int], parts: int) -> list[list[int]]
 class _Reader:
     """One open file that reads stretches of ascending frame numbers, one after the other."""
 
-    def __init__(self, source: Source, index: FrameIndex, wanted: Collection[int] | None) -> None:
+    def __init__(self, source: Source, index: FrameIndex, wanted: Wanted | None) -> None:
         self.source, self.index, self.wanted = source, index, wanted
         self.shown = decode_all(source) if index.pts is None else numbered(source, index, wanted=wanted)
         self.position = 0

@@ -1,7 +1,7 @@
 """Opening a video and decoding it frame after frame; everything that can go wrong becomes one `VideoError`."""
 
 import errno
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,7 +12,7 @@ from typing import Any
 import av
 import numpy as np
 from av.container import InputContainer
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
@@ -137,11 +137,26 @@ def _is_picture(stream: VideoStream) -> bool:
     return bool(int(getattr(disposition, "value", disposition)) & _ATTACHED_PICTURE)  # an enum up to PyAV 15
 
 
-def decode(source: Source, from_start: bool = True, wanted: Collection[int] | None = None) -> Iterator[VideoFrame]:
+@dataclass(frozen=True)
+class Wanted:
+    """Which frames of a video matter to a reader, so that others need not be decoded.
+
+    Args:
+        pts (`Collection[int]`): their time stamps.
+        groups (`Mapping[int, int]`): how many of them each group of pictures holds, by the time stamp of the keyframe
+            it starts with; empty where a group cannot be told from the next one.
+    """
+
+    pts: Collection[int]
+    groups: Mapping[int, int]
+
+
+def decode(source: Source, from_start: bool = True, wanted: Wanted | None = None) -> Iterator[VideoFrame]:
     """Decode from where the container stands; the frames are not converted.
 
-    Where `wanted` names the time stamps that matter, frames of other times that no frame refers to are not decoded and
-    do not come: in usual H.264 and H.265 these are about half of all.
+    With `wanted`, frames that neither it nor any frame of it needs are not decoded and do not come: those of a group
+    of pictures that stand behind the last one that is wanted, and those that no frame refers to. Where frames were
+    passed over, the next one must be a whole picture, or the file marks keyframes that are none: that is an error too.
 
     Raises:
         VideoError: where decoding fails, with the time of the last good frame, where time stamps jump, and, read
@@ -149,15 +164,16 @@ def decode(source: Source, from_start: bool = True, wanted: Collection[int] | No
     """
     packets = frames = 0
     last = 0.0 if from_start else None
-    context = source.stream.codec_context
-    needed = wanted if context.name in _SKIPPING else None
+    needed = None if wanted is None else _Needed(wanted, source, passed=not from_start)
     try:
         for packet in source.container.demux(source.stream):
             packets += packet.size > 0
-            if needed is not None:
-                context.skip_frame = "DEFAULT" if packet.pts in needed else "NONREF"
+            if needed is not None and packet.size > 0 and not needed.take(packet.pts):
+                continue
             for frame in packet.decode():
                 frames += 1
+                if needed is not None:
+                    needed.check(frame)
                 if frame.pts is not None:
                     last = _time_after(source, last, source.time(frame.pts, 0), check=needed is None)
                 yield frame
@@ -168,6 +184,40 @@ def decode(source: Source, from_start: bool = True, wanted: Collection[int] | No
         if frames == 0:
             why = "no frame that can be decoded" if packets else "a video stream without a single frame"
             raise VideoError(f"{source.path} holds {why}")
+
+
+class _Needed:
+    """Tells, packet after packet in the order of the file, which ones a decoder must be given."""
+
+    def __init__(self, wanted: Wanted, source: Source, passed: bool) -> None:
+        self._wanted, self._path = wanted, source.path
+        context = source.stream.codec_context
+        self._context = context if context.name in _SKIPPING else None
+        self._left: int | None = None  # of the group; None before the first keyframe that is known
+        self._passed = passed
+        self._resumed: set[int] = set()  # time stamps of keyframes before which packets were passed over
+
+    def take(self, pts: int | None) -> bool:
+        """Whether the packet with this time stamp is needed; sets what the decoder may leave out of it."""
+        if pts is not None and pts in self._wanted.groups:
+            self._left = self._wanted.groups[pts]
+            if self._left and self._passed:
+                self._resumed.add(pts)
+        if self._left == 0:
+            self._passed = True
+            return False
+        self._passed = False
+        asked = pts in self._wanted.pts
+        if self._left is not None:
+            self._left -= asked
+        if self._context is not None:
+            self._context.skip_frame = "DEFAULT" if asked else "NONREF"
+        return True
+
+    def check(self, frame: VideoFrame) -> None:
+        """Raise `VideoError` for the first frame behind a gap that is not a whole picture."""
+        if frame.pts in self._resumed and frame.pict_type != PictureType.I:
+            raise VideoError(f"{self._path} marks its frame at {frame.time:.2f} s as a keyframe, which it is not")
 
 
 def _time_after(source: Source, last: float | None, time: float, check: bool) -> float:

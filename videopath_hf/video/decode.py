@@ -147,7 +147,7 @@ def read_frames(
         outside = numbers[0] if numbers[0] < 0 else numbers[-1]
         raise VideoError(f"{path} has {len(index.times)} frames, numbered from 0; frame {outside} does not exist")
     if chosen == "pyav":
-        pictures = np.stack(read_pyav(Path(path), index, numbers.tolist(), transform))
+        pictures = read_pyav(Path(path), index, numbers.tolist(), transform)
     else:
         read = read_decord if chosen == "decord" else read_torchcodec
         pictures = read(Path(path), index, numbers.tolist())

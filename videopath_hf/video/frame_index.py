@@ -1,17 +1,19 @@
 """When every frame of a video is shown and where decoding can start, read from the packets without decoding them."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import av
 import numpy as np
-from av.video.frame import PictureType
+from av.video.frame import PictureType, VideoFrame
 
 from videopath_hf.video.container import (
     Geometry,
     Source,
     VideoError,
+    Wanted,
     check_complete,
     decode,
     decoding_error,
@@ -31,8 +33,8 @@ class FrameIndex(NamedTuple):
             video can only be decoded from its start.
         times (`np.ndarray`): float64 [N] seconds from the start of the recording.
         keyframes (`np.ndarray`): int64 [K] indices of frames at which decoding can start.
-        closed (`bool`, defaults to `True`): whether every frame that comes after a keyframe in the file is also shown
-            after it.
+        closed (`bool`, defaults to `True`): whether the frames that come after a keyframe in the file are those that
+            are shown after it.
         geometry (`Geometry`, *optional*): how the first frame is shown. Frames of another size, from where a recording
             changes, are scaled to it.
     """
@@ -46,6 +48,17 @@ class FrameIndex(NamedTuple):
     def keyframe_before(self, index: int) -> int:
         """The last frame at or before `index` at which decoding can start."""
         return int(self.keyframes[max(0, int(np.searchsorted(self.keyframes, index, side="right")) - 1)])
+
+    def wanted(self, numbers: Sequence[int]) -> Wanted | None:
+        """What a decoder must know to leave out what frames of these ascending numbers do not need; None if nothing
+        can be left out."""
+        if self.pts is None:
+            return None
+        groups: dict[int, int] = {}
+        if self.closed:
+            bounds = np.searchsorted(numbers, np.append(self.keyframes, len(self.pts)))
+            groups = dict(zip(self.pts[self.keyframes].tolist(), np.diff(bounds).tolist(), strict=True))
+        return Wanted(frozenset(self.pts[list(numbers)].tolist()), groups)
 
 
 def frame_index(path: str | Path) -> FrameIndex:
@@ -72,15 +85,24 @@ def _frame_index(path: Path, size: int, changed: int) -> FrameIndex:
         packets.sort()
         pts = np.array([pts for pts, _ in packets], dtype=np.int64)
         keyframes = np.flatnonzero([number == 0 or key for number, (_, key) in enumerate(packets)])
-        if len(keyframes) > 1 and not _starts_clean(source, int(pts[keyframes[1]])):
-            keyframes = keyframes[:1]
+        context = source.stream.codec_context
+        context.thread_count = 1  # several threads start with as many frames
+        shape = context.width, context.height  # of the first frames; decoding others changes it
+        second = _frame_at(source, int(pts[keyframes[1]])) if len(keyframes) > 1 else None
+        # Streams with intra refresh mark frames that complete only later, and a damaged table leads nowhere.
+        if second is None or second.pict_type != PictureType.I:
+            second, keyframes = None, keyframes[:1]
         times = source.times(pts)
-    return FrameIndex(pts, times, keyframes, closed, _first_geometry(path))
+        if second is not None and (second.width, second.height) == shape:
+            geometry = Geometry.of(second, source.stream)
+        else:
+            geometry = _first_geometry(path)
+    return FrameIndex(pts, times, keyframes, closed, geometry)
 
 
 def _first_geometry(path: Path) -> Geometry:
     with open_video(path) as source:
-        source.stream.codec_context.thread_count = 1  # several threads start with as many frames
+        source.stream.codec_context.thread_count = 1
         first = next(decode(source), None)
         if first is None:
             raise VideoError(f"{path} holds no frame that can be decoded")
@@ -88,26 +110,23 @@ def _first_geometry(path: Path) -> Geometry:
 
 
 def _is_closed(packets: list[tuple[int, bool]]) -> bool:
-    keyframe = packets[0][0]
+    keyframe = last = packets[0][0]
     for pts, is_key in packets:
-        if is_key:
+        if is_key and pts >= last:
             keyframe = pts
-        elif pts < keyframe:
+        elif pts < keyframe or is_key:
             return False
+        last = max(last, pts)
     return True
 
 
-def _starts_clean(source: Source, pts: int) -> bool:
-    """Whether decoding can start at a keyframe.
-
-    Streams with intra refresh mark frames that complete only later, and a damaged table leads nowhere.
-    """
+def _frame_at(source: Source, pts: int) -> VideoFrame | None:
+    """The first frame that decodes from a keyframe on, if one does."""
     try:
         seek(source, pts)
-        first = next(decode(source, from_start=False), None)
+        return next(decode(source, from_start=False), None)
     except VideoError:
-        return False
-    return first is not None and first.pict_type == PictureType.I
+        return None
 
 
 def _packets(source: Source) -> list[tuple[int, bool]] | None:

@@ -1,12 +1,12 @@
 """What a video is, found out by decoding it to its end: a header alone can promise what the data does not hold."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from videopath_hf.video.container import LONGEST_SHOWN, Geometry, Source, VideoError, decode, open_video
+from videopath_hf.video.container import LONGEST_SHOWN, Source, VideoError, open_video
 from videopath_hf.video.frame_index import FrameIndex, frame_index
-from videopath_hf.video.shown import Shown
+from videopath_hf.video.turns import Walked, decode_in_turns, with_readers
 
 __all__ = ["FrameWalk", "VideoError", "VideoInfo", "probe"]
 
@@ -42,31 +42,28 @@ class VideoInfo:
 
 
 class FrameWalk:
-    """Decodes a video to its end and measures it on the way: one pass gives the figures and whatever the caller makes
-    of the frames.
+    """Measures a video while its frames are decoded one after the other.
 
     Args:
-        source (`Source`): the open video, at its start.
+        source (`Source`): the open video, for what its header says.
+        index (`FrameIndex`): its index.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, index: FrameIndex) -> None:
         self.source = source
+        self.index = index
         self.frames = 0
-        self.geometry: Geometry | None = None
         self._first = self._end = 0.0
         self._stamps: set[int] = set()
 
-    def __iter__(self) -> Iterator[Shown]:
-        source, period = self.source, float(1 / self.source.rate)
-        for frame in decode(source):
-            time = source.time(frame.pts, self.frames)
-            self._end = max(self._end, time + (float(frame.duration * source.time_base) if frame.duration else period))
-            if self.geometry is None:
-                self._first, self.geometry = time, Geometry.of(frame, source.stream)
-            if frame.pts is not None:
-                self._stamps.add(frame.pts)
-            self.frames += 1
-            yield Shown(self.frames - 1, time, frame)
+    def add(self, frame: Walked[Any]) -> None:
+        """Count the next frame."""
+        if not self.frames:
+            self._first = frame.time
+        self._end = max(self._end, frame.time + frame.duration)
+        if frame.pts is not None:
+            self._stamps.add(frame.pts)
+        self.frames += 1
 
     def so_far(self) -> VideoInfo:
         """The figures of what was decoded up to now.
@@ -74,8 +71,8 @@ class FrameWalk:
         Raises:
             VideoError: nothing was.
         """
-        source = self.source
-        if self.geometry is None:
+        source, shape = self.source, self.index.geometry
+        if not self.frames or shape is None:
             raise VideoError(f"{source.path} holds no frame that can be decoded")
         rate = source.stream.average_rate
         return VideoInfo(
@@ -83,9 +80,9 @@ class FrameWalk:
             duration=self._end - self._first,
             fps=float(rate) if rate else self.frames / (self._end - self._first),
             frames=self.frames,
-            width=self.geometry.width,
-            height=self.geometry.height,
-            rotation=self.geometry.rotation,
+            width=shape.width,
+            height=shape.height,
+            rotation=shape.rotation,
             codec=source.stream.codec_context.name,
             has_audio=bool(source.container.streams.audio),
         )
@@ -97,15 +94,15 @@ class FrameWalk:
             VideoError: no frame came, not those that the file lists, or at times that are those of no recording.
         """
         info = self.so_far()
-        self._check(info, frame_index(self.source.path))
+        self._check(info)
         measured = info.frames / info.duration
         return info if abs(info.fps - measured) <= _RATE_TOLERANCE * measured else replace(info, fps=measured)
 
-    def _check(self, info: VideoInfo, index: FrameIndex) -> None:
-        listed = len(index.times)
+    def _check(self, info: VideoInfo) -> None:
+        pts, listed = self.index.pts, len(self.index.times)
         if info.frames < listed:  # the last packet may be cut off in its middle without an error of the decoder
             raise VideoError(f"{info.path} is damaged or cut off: {info.frames} of its {listed} frames decode")
-        if info.frames > listed or (index.pts is not None and not self._stamps <= set(index.pts.tolist())):
+        if info.frames > listed or (pts is not None and not self._stamps <= set(pts.tolist())):
             raise VideoError(
                 f"{info.path} is damaged: some of its {info.frames} frames decode without a keyframe before them"
             )
@@ -126,8 +123,14 @@ def probe(path: str | Path) -> VideoInfo:
         VideoError: for a file that is missing, empty, not a video, without a video stream or without frames, and for
             one that is damaged or cut off anywhere.
     """
+    path = Path(path)
     with open_video(path) as source:
-        walk = FrameWalk(source)
-        for _ in walk:
-            pass
-        return walk.info()
+        index = frame_index(path)
+
+        def measure(readers: int) -> VideoInfo:
+            walk = FrameWalk(source, index)
+            for frame in decode_in_turns(path, index, lambda number, frame: None, readers):
+                walk.add(frame)
+            return walk.info()
+
+        return with_readers(index, measure)

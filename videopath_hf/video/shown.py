@@ -1,13 +1,13 @@
 """Decoded frames that know their number in the video, from its start or from a keyframe on."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 from av.video.frame import VideoFrame
 
-from videopath_hf.video.container import Source, VideoError, decode, seek
+from videopath_hf.video.container import Source, VideoError, Wanted, decode, seek
 from videopath_hf.video.frame_index import FrameIndex
 
 
@@ -26,7 +26,7 @@ def decode_all(source: Source) -> Iterator[Shown]:
 
 
 def numbered(
-    source: Source, index: FrameIndex, from_start: bool = True, wanted: Collection[int] | None = None
+    source: Source, index: FrameIndex, from_start: bool = True, wanted: Wanted | None = None
 ) -> Iterator[Shown]:
     """Frames from where the container stands, numbered by time stamp; `wanted` as for `decode`."""
     assert index.pts is not None
@@ -37,9 +37,7 @@ def numbered(
         yield Shown(number, float(index.times[number]), frame)
 
 
-def decode_at(
-    source: Source, index: FrameIndex, first_wanted: int, wanted: Collection[int] | None = None
-) -> Iterator[Shown]:
+def decode_at(source: Source, index: FrameIndex, first_wanted: int, wanted: Wanted | None = None) -> Iterator[Shown]:
     """Decode from a keyframe at or before frame `first_wanted` on.
 
     A container seeks by decoding times and may land behind the frame: then from the keyframe before, then from 0.

@@ -189,7 +189,9 @@ def read_one(tmp_path: Path) -> dict[str, Any]:
 
 def test_what_no_format_fits_is_said_with_the_names_of_all(tmp_path: Path) -> None:
     (tmp_path / "in.json").write_text('[{"colour": "red"}]')
-    with pytest.raises(UserError, match=r"looks like no known format; name it with --from \(videopath, llava"):
+    with pytest.raises(
+        UserError, match=r"looks like no known format; name it with --from \(videopath, quilt-vqa, llava"
+    ):
         read(tmp_path / "in.json")
     with pytest.raises(UserError, match="unknown format 'lava'"):
         read(tmp_path / "in.json", "lava")

@@ -62,6 +62,7 @@ def records(count: int, media_type: str | None = None, turns: int | None = None)
             "licence": words(rng),
             "writer": "w",
             "prompt_hash": "h",
+            "grounding": rng.choice([[], [{"text": words(rng), "source": "text", "start": 1.5, "end": 2.0}]]),
             "extra": rng.choice([{}, {"pmc_id": "PMC1", "more": [1, None]}]),
         }
         made.append(InstructionRecord(id=f"r{number}", media=media, messages=messages, **values))

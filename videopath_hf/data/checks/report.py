@@ -12,12 +12,12 @@ from videopath_hf.reporting.figures import label_bars, length_histograms
 from videopath_hf.reporting.page import render, render_page
 
 if TYPE_CHECKING:
-    from videopath_hf.data.checks.run import CheckResult
+    from videopath_hf.data.checks.run import CheckResult, CheckSettings
 
 _ROWS = 50
 
 
-def write_report(result: "CheckResult", survey: Survey, out: Path) -> None:
+def write_report(result: "CheckResult", survey: Survey, settings: "CheckSettings", out: Path) -> None:
     """Write `check.html`."""
     limit = result.max_length if survey.ruler.visual else None
     labels = {name: counts for name, parts in result.labels.items() if (counts := _by_label(parts))}
@@ -29,6 +29,8 @@ def write_report(result: "CheckResult", survey: Survey, out: Path) -> None:
     body = render(
         "check.html",
         result=result,
+        allowed=[f"{name} {value:g}" for name, value in settings if name.startswith("max_") and 0 < value <= 1],
+        records=_records(result),
         cards=_cards(result, sum(bad.values())),
         balance=_balance(result),
         histograms=Markup(
@@ -56,6 +58,14 @@ def _cards(result: "CheckResult", bad: int) -> list[tuple[str, Any, bool]]:
         ("media that cannot be used", f"{bad:,}", not bad),
         ("of test seen in training", leaks, leakage.share == 0),
     ]
+
+
+def _records(result: "CheckResult") -> list[tuple[str, str, int, int]]:
+    """Source, kind, and the records of both in train and in test."""
+    counts: dict[tuple[str, str], dict[str, int]] = {}
+    for row in result.records:
+        counts.setdefault((row["source"], row["kind"]), {})[row["split"]] = row["records"]
+    return [(*key, parts.get("train", 0), parts.get("test", 0)) for key, parts in counts.items()]
 
 
 def _by_label(parts: dict[str, dict[str, int]]) -> dict[str, tuple[int, int]]:

@@ -121,7 +121,7 @@ def check_data(sources: Sequence[Source], out: Path, settings: CheckSettings) ->
         result = _result(sources, survey, leakage, ruler, settings, out)
         data = {"version": __version__, "settings": settings.model_dump(mode="json"), **result.model_dump(mode="json")}
         write_json(out / "check.json", data)
-        write_report(result, survey, out)
+        write_report(result, survey, settings, out)
     return result
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from videopath_hf.data.formats.base import Format
 from videopath_hf.data.formats.captions import CAPTIONS, PATHCAP, QUILT_1M
+from videopath_hf.data.formats.image_sets import PATHVQA, PMC_VQA, QUILT_VQA
 from videopath_hf.data.formats.llava import LLAVA, PATHASST, QUILT_LLAVA, VIDRIP_TRAIN
 from videopath_hf.data.formats.videopath import VIDEOPATH
 from videopath_hf.data.formats.vidrip import VIDRIP_TEST
@@ -13,7 +14,8 @@ from videopath_hf.errors import UserError
 FORMATS: dict[str, Format] = {
     form.name: form
     for form in (
-        VIDEOPATH, LLAVA, VIDRIP_TRAIN, VIDRIP_TEST, QUILT_LLAVA, PATHASST, QUILT_1M, PATHCAP, CAPTIONS,
+        VIDEOPATH, QUILT_VQA, LLAVA, VIDRIP_TRAIN, VIDRIP_TEST, QUILT_LLAVA, PATHASST, QUILT_1M, PATHCAP, PMC_VQA,
+        PATHVQA, CAPTIONS,
     )
 }  # fmt: skip
 """Of formats that look alike, the first is recognised; the others must be named."""

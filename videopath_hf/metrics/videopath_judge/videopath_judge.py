@@ -1,5 +1,7 @@
-"""The `videopath` judge for `evaluate`; all that it does is in `videopath_hf.evaluation.judge`."""
+"""The judge of pathology answers for `evaluate`; all that it does is in `videopath_hf.evaluation.judge`."""
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import datasets
 import evaluate
 
 from videopath_hf.evaluation.judge import Judge, JudgeSample, JudgeSettings
+from videopath_hf.evaluation.judging.protocol import PAPER_ASPECTS
 from videopath_hf.settings import load_settings
 
 _ABSENT = "\ue000no prediction\ue000"  # evaluate's columns take no None
@@ -20,13 +23,19 @@ Args:
     predictions (`list[str]`): answers; None for one that does not exist (`compute` only). An empty one is judged.
     references (`list[str]`): reference answers.
     questions (`list[str]`): the questions they answer.
-    base_url (`str`): an OpenAI-compatible address, up to and including `/v1`.
-    model (`str`): name of the judge there.
+    base_url (`str`, *optional*): an OpenAI-compatible address, up to and including `/v1`; by default that of
+        $VIDEOPATH_JUDGE_BASE_URL.
+    model (`str`, *optional*): name of the judge there; by default that of $VIDEOPATH_JUDGE_MODEL.
     log (`str`, *optional*): file that keeps the replies, so that no request is paid twice.
-    **settings: the other fields of `videopath_hf.evaluation.judge.JudgeSettings`.
+    second_questions, second_predictions (`list[str]`, *optional*): the questions in other words and their answers,
+        for the aspect `consistency`.
+    **settings: the other fields of `videopath_hf.evaluation.judging.settings.JudgeSettings`: protocol, aspects,
+        backend, concurrency, budget and others.
 Returns:
-    `dict`: Context, Correctness, Detail, Avg, Norm-Avg (20 x Avg before rounding; null where an aspect has no score),
-    coverage (share of the scores that could be had), judge, protocol and protocol_hash.
+    `dict`: Context, Correctness, Detail, Avg, Norm-Avg (20 x Avg before rounding; None where an aspect has no score),
+    further aspects by their names where they are asked for, n, coverage (share of the scores that could be had),
+    unscored (how many could not, by reason), judge, judge_version (as the server names it), protocol, protocol_hash
+    and dates.
 """
 
 
@@ -54,24 +63,33 @@ class VideoPathJudge(evaluate.Metric):
         references: list[str],
         questions: list[str],
         log: str | None = None,
+        second_questions: Sequence[str | None] | None = None,
+        second_predictions: Sequence[str | None] | None = None,
         **settings: Any,
     ) -> dict[str, Any]:
         judge = Judge(load_settings(JudgeSettings, **settings), Path(log) if log else None)
+        none = [None] * len(predictions)
+        columns = [predictions, references, questions, second_questions or none, second_predictions or none]
         samples = [
-            JudgeSample(str(index), question, reference, None if prediction == _ABSENT else prediction)
-            for index, (prediction, reference, question) in enumerate(
-                zip(predictions, references, questions, strict=True)
-            )
+            JudgeSample(str(index), question, reference, None if said == _ABSENT else said, *second)
+            for index, (said, reference, question, *second) in enumerate(zip(*columns, strict=True))
         ]
-        summary = judge.summarise(judge.score(samples))
+        scores = judge.score(samples)
+        summary = judge.summarise(scores)
+        further = [aspect for aspect in judge.settings.aspects if aspect not in PAPER_ASPECTS]
         return {
             "Context": summary.context,
             "Correctness": summary.correctness,
             "Detail": summary.detail,
+            **{aspect.title(): getattr(summary, aspect) for aspect in further},
             "Avg": summary.avg,
             "Norm-Avg": summary.norm_avg,
+            "n": summary.n,
             "coverage": summary.coverage,
+            "unscored": dict(Counter(score.reason for score in scores if score.value is None)),
             "judge": summary.judge,
+            "judge_version": summary.judge_version,
             "protocol": summary.protocol,
             "protocol_hash": summary.protocol_hash,
+            "dates": summary.dates,
         }

@@ -12,7 +12,8 @@ from tests.hub.fixture import client_of_a_hub
 from tests.instructions.curated_folder import make_curated
 from videopath_hf.data.folder import read_instructions
 from videopath_hf.data.pipeline import write_instructions
-from videopath_hf.evaluation.runner import EvaluateSettings, evaluate_model
+from videopath_hf.evaluation.runner import evaluate_model
+from videopath_hf.evaluation.settings import EvaluateSettings
 from videopath_hf.instructions.settings import InstructSettings
 from videopath_hf.modeling.tiny import build_tiny
 from videopath_hf.training.chain import run_chain
@@ -54,7 +55,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     stock = ["visual.image_aspect_ratio=anyres_max_9", "visual.video_newline_position=one_token"]
     run_chain(recipes, [*places, *stock, "optimisation.max_steps=2"])
     merged = root / "stages" / "stage3_video_sft" / "merged"
-    evaluate_model(str(merged), root / "data", root / "scores", EvaluateSettings(max_new_tokens=4))
+    evaluate_model(str(merged), root / "data", root / "scores", EvaluateSettings(max_new_tokens=4, blind=True))
     stages = root / "stages"
     return Trained(
         root / "tiny", root / "data", stages / "stage1_image_sft", stages / "stage3_video_sft", root / "scores"

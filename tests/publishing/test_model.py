@@ -226,8 +226,9 @@ def test_the_card_tells_stages_data_results_and_licence_and_its_metadata_is_read
     assert f"| {run['samples']} | {run['steps']} |" in row
     assert "language model by LoRA (r 16, alpha 32)" in row
     assert f"| 3 | {run['records']} | [{LICENCE}]" in card.text
-    assert "|  | full | blind | scored |" in card.text
+    assert "| Figure | full | blind | scored |" in card.text
     row = next(line for line in card.text.splitlines() if line.startswith("| rougeL |"))
+    assert "](https://huggingface.co/datasets/my-lab/lectures)" in card.text and "no judge" in card.text
     assert row.split("|")[2].strip().startswith(f"{columns['rougeL']['value']:.3f}")
     assert "never advice for care" in card.text
     (tmp_path / "recipe.yaml").write_text(text_of(hub, "training/stage3_video_sft.yaml"))

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from videopath_hf.errors import UserError
 from videopath_hf.files import read_json
+from videopath_hf.modeling.hashes import model_hash
 from videopath_hf.publishing.checkpoint import Checkpoint
 from videopath_hf.publishing.settings import PublishModelSettings
-from videopath_hf.training.hashes import model_hash
 from videopath_hf.training.merge import BASE
 
 

@@ -174,8 +174,8 @@ def _result_values(facts: Facts) -> dict[str, Any]:
     linked = (
         f"[{test_set}](https://huggingface.co/datasets/{test_set})" if test_set.count("/") == 1 else cell(test_set)
     )
-    table = markdown(["", *variants, "scored"], rows)
-    return {"results": results, "test_set": linked, "table": table, "basis": basis(results)}
+    named = results.model_copy(update={"data": results.data.model_copy(update={"name": linked})})
+    return {"results": results, "table": markdown(["Figure", *variants, "scored"], rows), "basis": basis(named)}
 
 
 def _figure(column: Column | None) -> str:

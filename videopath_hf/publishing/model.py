@@ -9,6 +9,7 @@ from videopath_hf.data.publish import claimed
 from videopath_hf.data.publish_layouts import Ledger
 from videopath_hf.errors import UserError
 from videopath_hf.modeling.conversion import convert
+from videopath_hf.modeling.hashes import model_hash
 from videopath_hf.modeling.remote_code_videopath_llava import code_files
 from videopath_hf.progress import note
 from videopath_hf.publishing.base import adapter_config
@@ -18,7 +19,6 @@ from videopath_hf.publishing.facts import EXAMPLE, Facts
 from videopath_hf.publishing.plan import Plan, make_plan, notes_about
 from videopath_hf.publishing.sending import Sent, send
 from videopath_hf.publishing.settings import PublishModelSettings, PublishModelSummary
-from videopath_hf.training.hashes import model_hash
 
 _ENDPOINT = ("handler.py", "requirements.txt")
 

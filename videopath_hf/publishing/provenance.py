@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from videopath_hf.files import read_json
 from videopath_hf.modeling.conversion_report import REPORT
-from videopath_hf.training.hashes import model_hash
+from videopath_hf.modeling.hashes import model_hash
 from videopath_hf.training.merge import MERGE
 from videopath_hf.training.stages import ADAPTER, MERGED, RUN
 

@@ -25,6 +25,7 @@ from videopath_hf.cli import (
     push,
     score,
     segments,
+    serve,
     train,
 )
 from videopath_hf.errors import DISK_TROUBLES, UserError
@@ -56,6 +57,7 @@ app.command(name="leaderboard", epilog=leaderboard.EXAMPLE)(leaderboard.leaderbo
 app.add_typer(judge.app)
 app.command(name="convert", epilog=convert.EXAMPLE)(convert.convert)
 app.command(name="ask", epilog=ask.EXAMPLE)(ask.ask)
+app.command(name="serve", epilog=serve.EXAMPLE)(serve.serve)
 app.command(name="doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
 
 

@@ -25,6 +25,7 @@ from videopath_hf.training.stored import StoredRecords, spool, stored_records
 from videopath_hf.training.workers import worker_options
 
 _SAMPLED = 1 << 16
+_NAMED_SOURCES = 100  # in run.json
 _WORTH_WORKERS = 2000
 """Samples from which on it pays to start processes that read headers."""
 
@@ -127,6 +128,17 @@ def data_hash(records: Iterable[InstructionRecord], root: Path) -> str:
             if seen.add(str(path)):
                 digest.update(fingerprint(path).encode())
     return digest.hexdigest()[:16]
+
+
+def origins(records: Iterable[InstructionRecord]) -> dict[str, Any]:
+    """Where records are from: how many of them under each licence, and of the most frequent sources."""
+    licences: Counter[str] = Counter()
+    sources: Counter[str] = Counter()
+    for record in records:
+        licences[record.licence] += 1
+        sources[record.source] += 1
+    named = dict(sources.most_common(_NAMED_SOURCES))
+    return {"licences": dict(licences), "sources": named, "source_count": len(sources)}
 
 
 def fingerprint(path: Path) -> str:

@@ -196,6 +196,7 @@ def _report(job: _Job, survey: Any, trainer: Any, resumed: int) -> dict[str, Any
     from videopath_hf.training.build import LOG
     from videopath_hf.training.curves import write_page
     from videopath_hf.training.evaluating import summarise
+    from videopath_hf.training.samples import origins
 
     write_page(job.out, job.recipe.label)
     lines = (job.out / LOG).read_text(encoding="utf-8").splitlines()
@@ -206,6 +207,7 @@ def _report(job: _Job, survey: Any, trainer: Any, resumed: int) -> dict[str, Any
         "recipe": job.recipe.model_dump(mode="json"),
         "model_hash": job.model_hash,
         "data_hash": job.data_hash,
+        "data": origins(job.records),
         "records": len(job.records),
         "samples": len(survey.lengths),
         "dropped": [sample.model_dump() for sample in survey.dropped],

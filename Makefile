@@ -38,7 +38,7 @@ bench: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[curate,faster-whisper,cluster,dev]'
+	$(BIN)/pip install --quiet --editable '.[curate,faster-whisper,cluster,serve,dev]'
 	touch $@
 
 $(APP_INSTALLED): $(INSTALLED)

@@ -26,6 +26,7 @@ from videopath_hf.cli import (
     push,
     score,
     segments,
+    serve,
     train,
 )
 from videopath_hf.errors import DISK_TROUBLES, UserError
@@ -58,6 +59,7 @@ app.add_typer(judge.app)
 app.command(name="convert", epilog=convert.EXAMPLE)(convert.convert)
 app.command(name="ask", epilog=ask.EXAMPLE)(ask.ask)
 app.command(name="app", epilog=app_command.EXAMPLE)(app_command.app)
+app.command(name="serve", epilog=serve.EXAMPLE)(serve.serve)
 app.command(name="doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
 
 

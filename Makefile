@@ -4,7 +4,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test quality bench docs
+# The app's tests have a venv of their own, on top of the other: Gradio needs a Pillow older than 13, which resizes some
+# pictures otherwise than the version that the parity tests' pixels are of.
+APP_VENV := $(VENV)-app
+APP_INSTALLED := $(APP_VENV)/.installed
+SITE = import sysconfig; print(sysconfig.get_path("purelib"))
+
+.PHONY: demo test test-app quality bench docs
 
 demo: $(INSTALLED)
 	$(BIN)/videopath demo
@@ -13,6 +19,9 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --ignore tests/training
 	$(BIN)/python -m pytest tests/training
+
+test-app: $(APP_INSTALLED)
+	$(APP_VENV)/bin/python -m pytest tests/serving/app
 
 quality: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -35,5 +44,11 @@ docs: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[curate,faster-whisper,cluster,docs,dev]'
+	$(BIN)/pip install --quiet --editable '.[curate,faster-whisper,cluster,serve,docs,dev]'
+	touch $@
+
+$(APP_INSTALLED): $(INSTALLED)
+	$(PYTHON) -m venv $(APP_VENV)
+	$(BIN)/python -c '$(SITE)' > $$($(APP_VENV)/bin/python -c '$(SITE)')/beneath.pth
+	$(APP_VENV)/bin/pip install --quiet --editable '.[app-test]'
 	touch $@

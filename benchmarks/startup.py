@@ -1,8 +1,9 @@
-"""How long `videopath --help` takes as a whole process, beside the floor of an empty Python and the peers' commands.
+"""How long `videopath --help` and a completion take as whole processes, beside an empty Python and other commands.
 
 python benchmarks/startup.py
 """
 
+import os
 import shutil
 import statistics
 import subprocess
@@ -13,12 +14,13 @@ from pathlib import Path
 RUNS = 7
 
 
-def seconds(command: list[str]) -> float:
+def seconds(command: list[str], **environment: str) -> float:
     """Median wall time of `RUNS` whole processes, after one that is not counted."""
     times = []
     for _ in range(RUNS + 1):
         start = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        variables = {**os.environ, **environment}
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=variables)
         times.append(time.perf_counter() - start)
     return statistics.median(times[1:])
 
@@ -35,6 +37,8 @@ def main() -> None:
         if (path := shutil.which(peer, path=str(folder))) is not None:
             rows[f"{peer} --help"] = [path, "--help"]
     times = {name: seconds(command) for name, command in rows.items()}
+    completing = {"_VIDEOPATH_COMPLETE": "complete_bash", "COMP_WORDS": "videopath se", "COMP_CWORD": "1"}
+    times["videopath se<TAB>"] = seconds([str(folder / "videopath")], **completing)
     ours = times["videopath --help"]
     print("| command | seconds | ratio to videopath --help |\n| --- | --- | --- |")
     for name, value in times.items():

@@ -44,7 +44,7 @@ def features(slides: Path, out: Path, offline: Path | None) -> None:
         if offline is None or not (offline / "dinov2-small").is_dir():
             note("dinov2 is left out: VIDEOPATH_OFFLINE_MODELS names no folder that holds dinov2-small")
         else:
-            start_dinov2(tokenizer, offline / "dinov2-small", root / "dinov2", 0)
+            start_dinov2(tokenizer, root / "dinov2", offline / "dinov2-small", 0)
             towers["dinov2"] = "DINOv2-small, 6 layers of 384"
         for tower, name in towers.items():
             for kind, medium in KINDS.items():

@@ -1,38 +1,32 @@
-"""Samples a second and data-wait, the order of batches, processes that decode ahead, and the memory of many records.
+"""Samples a second, and the order of batches.
 
 Ways take turns. A sample's seconds are the processor's, all processes of a way together, since a busy machine's clock
-says little; data-wait, the share of the clock that training waits for its batch, is of the clock.
+says little.
 """
 
-import json
 import random
 import resource
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from training_records import WORDS, compare_memory, record
 from training_tables import print_rows
+from training_waiting import compare_waiting
 
 CLIPS, STILLS, BATCH = 16, 16, 4
 TRAINED = 24
 """Batches of each order that are trained on."""
 FRAMES, SIDE, FPS = 32, (180, 320), 8.0
-WORDS = ("crypts", "straight", "evenly", "spaced", "plasma", "cells", "between", "them", "at", "higher", "power")
-RECORDS = (14_000, 140_000)
 
 
 class Pass(NamedTuple):
-    """What one pass over the samples took, and how much of that was the batches: by the clock, by the processor."""
+    """Seconds of processor time that one pass over the samples took, and how many of them went into batches."""
 
     samples: int
     processor: float
-    clock: float
-    waited: float
     fed: float
 
 
@@ -46,7 +40,7 @@ def speed() -> None:
         records = write_samples(root)
         compare_collators(root, [record for record in records if record.media[0].type == "video"])
         compare_orders(root, records)
-        compare_workers(root, [record for record in records if record.media[0].type == "video"])
+    compare_waiting()
     compare_memory()
 
 
@@ -72,33 +66,6 @@ def write_samples(root: Path) -> list[Any]:
     return records
 
 
-def record(number: int, medium: str, path: str, answer: str) -> Any:
-    """One record."""
-    from videopath_hf.records import InstructionRecord
-
-    question = f"Describe the {medium}."
-    shown = [{"type": medium, "path": path}, {"type": "text", "text": question}]
-    said = [{"type": "text", "text": answer}]
-    return InstructionRecord.model_validate(
-        {
-            "id": f"{medium}_{number:07d}",
-            "kind": medium,
-            "clip_id": str(number),
-            "video_id": "noise",
-            "media": [{"type": medium, "path": path}],
-            "messages": [{"role": "user", "content": shown}, {"role": "assistant", "content": said}],
-            "question": question,
-            "answer": answer,
-            "description": answer,
-            "split": "train",
-            "source": "noise",
-            "licence": "Apache-2.0",
-            "writer": "benchmarks/training_speed.py",
-            "prompt_hash": "0",
-        }
-    )
-
-
 def load_tiny(root: Path) -> tuple[Any, Any]:
     """The tiny model in training, its tower frozen, and its processor."""
     from videopath_hf.modeling.loading import load_model
@@ -112,19 +79,19 @@ def load_tiny(root: Path) -> tuple[Any, Any]:
 
 
 def train_on(model: Any, batches: Iterator[dict[str, Any]]) -> Pass:
-    """Forward and backward over all batches; how long, and how much of it was waiting for them."""
-    start, used, waited, fed, samples = time.perf_counter(), _processor(), 0.0, 0.0, 0
+    """Forward and backward over all batches; how long, and how much of it was making them."""
+    start, fed, samples = _processor(), 0.0, 0
     while True:
-        asked, spent = time.perf_counter(), _processor()
+        asked = _processor()
         batch = next(batches, None)
-        waited, fed = waited + time.perf_counter() - asked, fed + _processor() - spent
+        fed += _processor() - asked
         if batch is None:
             break
         batch.pop("sample_ids", None)
         samples += len(batch["input_ids"])
         model(**batch).loss.backward()
         model.zero_grad()
-    return Pass(samples, _processor() - used, time.perf_counter() - start, waited, fed)
+    return Pass(samples, _processor() - start, fed)
 
 
 def _processor() -> float:
@@ -153,14 +120,13 @@ def _rows(best: dict[str, Pass]) -> list[list[str]]:
             name,
             f"{rate[name]:.1f}",
             f"{rate[name] / first:.2f}",
-            f"{1000 * found.fed / found.samples:.0f}",
-            f"{found.waited / found.clock:.0%}",
+            f"{1000 * found.fed / found.samples:.1f}",
         ]
         for name, found in best.items()
     ]
 
 
-HEADS = ["way", "samples a processor second", "ratio to ours", "of it making batches, ms a sample", "data-wait"]
+HEADS = ["way", "samples a processor second", "ratio to ours", "of it making batches, ms a sample"]
 
 
 def compare_collators(root: Path, clips: Sequence[Any]) -> None:
@@ -242,68 +208,3 @@ def epoch_padding(way: str) -> float:
     if way == "anything":
         kinds = ["any"] * len(kinds)
     return padding(ModalityBatches(kinds, 8, 0, lengths=lengths if "like" in way else None), lengths)
-
-
-def compare_workers(root: Path, clips: Sequence[Any]) -> None:
-    """Processes that decode ahead."""
-    from torch.utils.data import DataLoader
-
-    from videopath_hf.training.collator import VideoPathCollator
-
-    model, processor = load_tiny(root)
-    collator = VideoPathCollator(processor, root, num_frames=16)
-
-    def go(workers: int) -> Pass:
-        loader = DataLoader(list(clips) * 2, batch_size=BATCH, num_workers=workers, collate_fn=collator.collate)
-        return train_on(model, iter(loader))
-
-    best = take_turns({f"{workers} processes": lambda workers=workers: go(workers) for workers in (2, 0, 4)}, rounds=2)
-    print_rows(f"{2 * len(clips)} clips of {FRAMES} frames, 16 of them taken", HEADS, _rows(best))
-
-
-def compare_memory() -> None:
-    """Choosing, measuring and handing over so many records, each size in a process of its own."""
-    rows = []
-    for count in RECORDS:
-        command = [sys.executable, __file__, str(count)]
-        found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        rows.append([f"{count:,}", *(f"{found[name]:.0f}" for name in ("held", "peak")), f"{found['seconds']:.1f}"])
-    heads = ["records", "memory held over the imports, MB", "at its peak, MB", "processor seconds"]
-    print_rows("Records of one stage, ready to be trained on", heads, rows)
-
-
-def measure_memory(count: int) -> dict[str, float]:
-    """Memory, in megabytes, that `count` records take up to the first step."""
-    from videopath_hf.files import write_records
-    from videopath_hf.training import build  # noqa: F401  (the imports of training are not counted)
-    from videopath_hf.training.recipe import Recipe
-    from videopath_hf.training.samples import Survey, choose_records, data_hash, to_dataset
-
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        (root / "clips").mkdir()
-        for number in range(count):
-            (root / "clips" / f"{number}.mp4").write_bytes(b"clip")
-        text = " ".join(WORDS * 8)
-        records = (record(number, "video", f"clips/{number}.mp4", f"{text} {number}") for number in range(count))
-        write_records(root / "instructions.jsonl", records)
-        sections: dict[str, Any] = {
-            "data": {"kinds": ["video"]},
-            "trainable": {"projector": True},
-            "optimisation": {"learning_rate": 1e-3, "batch_size": 1},
-        }
-        recipe = Recipe.model_validate({"stage": 3, "name": "memory", **sections})
-        before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-        chosen = choose_records(recipe, root)
-        data_hash(chosen, root)
-        rows = to_dataset(chosen, Survey(lengths={one.id: 100 for one in chosen}), root / "rows.arrow")
-        rows[count // 2]
-        held = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-        seconds = time.process_time() - start
-    imports = before * 1024 / 1e6
-    return {"held": held - imports, "peak": peak - imports, "seconds": seconds}
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure_memory(int(sys.argv[1]))))

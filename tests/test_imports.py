@@ -19,7 +19,7 @@ def _after(act: str, asked: str) -> str:
     "act",
     [
         "from videopath_hf.imports import import_quietly; import_quietly('ultralytics.models')",
-        "from videopath_hf.serving.doctor import examine; examine()",
+        "from videopath_hf.serving.probes import probe; probe('ultralytics')",
     ],
 )
 def test_pictures_are_opened_as_before(act: str) -> None:
@@ -33,7 +33,7 @@ def test_pictures_are_opened_as_before(act: str) -> None:
     [
         "from videopath_hf.curation.faces import FaceDetector; FaceDetector('openvino')",
         "from videopath_hf.curation.ocr import RapidOcrReader; RapidOcrReader(320, 'openvino')",
-        "from videopath_hf.serving.doctor import examine; examine()",
+        "from videopath_hf.serving.probes import probe; probe('openvino')",
     ],
 )
 def test_openvino_reports_to_nobody(act: str) -> None:

@@ -1,10 +1,13 @@
 """The picture in CONTRIBUTING.md is the code's own structure, and the command stays light."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "videopath_hf"
@@ -53,8 +56,28 @@ def test_no_folder_imports_one_that_imports_it() -> None:
         reach(folder, frozenset())
 
 
-def test_the_command_line_loads_without_any_heavy_library() -> None:
-    heavy = ["torch", "transformers", "trl", "datasets", "cv2", "av", "numpy", "matplotlib", "skimage"]
-    code = f"import sys, videopath_hf.cli.main; print([name for name in {heavy!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+HEAVY = (
+    *("torch", "transformers", "trl", "datasets", "cv2", "av", "numpy", "matplotlib", "skimage", "huggingface_hub"),
+    *("yaml", "jinja2", "fastapi", "uvicorn", "openai", "PIL", "rich"),  # pydantic comes with typer
+)
+LOADED = f"""
+import sys
+try:
+    from videopath_hf.cli.main import main
+    sys.argv[0] = "videopath"
+    main()
+except SystemExit:
+    print([name for name in {HEAVY!r} if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize(
+    "words", [["--version"], ["--help"], ["push", "--help"], ["push", "model", "--help"], ["serve", "--help"], []]
+)
+def test_what_only_tells_of_the_command_loads_no_heavy_library(words: list[str]) -> None:
+    completing = (
+        {} if words else {"_VIDEOPATH_COMPLETE": "complete_bash", "COMP_WORDS": "videopath se", "COMP_CWORD": "1"}
+    )
+    command = [sys.executable, "-c", LOADED, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **completing})
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -80,7 +80,7 @@ def write_lectures(folder: Path) -> None:
 
 
 def write_release(root: Path) -> None:
-    """What the authors release, in small, and a mixture of pictures."""
+    """What the authors release, in small, an image set, and a mixture of pictures."""
     (root / "release").mkdir()
     record = {"video_name": "case", "question": "Best diagnosis?", "answer": "Flat villi.\nDiagnosis: celiac disease"}
     with zipfile.ZipFile(root / "release/test.zip", "w") as archive:
@@ -93,6 +93,18 @@ def write_release(root: Path) -> None:
     (root / "images").mkdir()
     for number in range(4):
         Image.linear_gradient("L").rotate(90 * number).save(root / f"images/{number}.png")
+    with zipfile.ZipFile(root / "quilt_vqa.zip", "w") as archive:
+        archive.write(root / "images/0.png", "quilt_vqa/images/0.png")
+    asked = {"from": "human", "value": "<image>\nIs it flat?"}
+    entry = {
+        "id": 0,
+        "image": "0.png",
+        "conversations": [asked],
+        "answer": "Yes, it is.",
+        "answer_type": "CLOSED",
+        "yes_no_answer": "Yes",
+    }
+    (root / "quiltvqa_test_w_ans.json").write_text(json.dumps([entry]))
 
 
 @pytest.fixture

@@ -62,6 +62,7 @@ def release(finished_dataset: Path, tmp_path: Path) -> Path:
     with zipfile.ZipFile(tmp_path / "videos.zip", "w") as archive:
         for number in range(4):
             archive.write(finished_dataset / record.media[0].path, f"Release/videos/{number}.mp4")
+        archive.writestr("Release/videos/empty.mp4", b"")
     return tmp_path
 
 
@@ -92,6 +93,7 @@ def test_what_a_builder_cannot_read_is_named(release: Path, tmp_path: Path) -> N
         ({"id": "0"}, "item 2 makes no record: id '0' stands in the file twice"),
         ({"video": "videos/9.mp4"}, r"clip videos/9\.mp4 of record 1 is missing"),
         ({"video": "../secret.mp4"}, "leads out of"),
+        ({"video": "videos/empty.mp4"}, r"clip videos/empty\.mp4 of record 1 is empty"),
     ):
         entries = json.loads((release / "train.json").read_text())
         entries[1].update(change)

@@ -9,6 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, unquote, urlencode
 
+import yaml
+
 from tests.hub.store import STORED_LARGE, Entry, Refused, Repo
 from videopath_hf.files import file_sha256
 
@@ -112,6 +114,28 @@ def _delete(call: Call) -> Reply:
 
 
 def _validate(call: Call) -> Reply:
+    """Some of the Hub's rules of a card's metadata."""
+    match = re.match(r"---\n(.*?)\n---\n", call.json()["content"], re.DOTALL)
+    if match is None:
+        return Reply.of({"errors": [], "warnings": [{"message": "empty or missing yaml metadata"}]})
+    data = yaml.safe_load(match[1])
+    errors = []
+    if not isinstance(data, dict):
+        errors.append("the metadata is no mapping")
+    else:
+        known = {"mit", "apache-2.0", "other", "cc0-1.0", "odc-by", "odbl", "pddl"}
+        licence = data.get("license")
+        if not (licence in known or re.fullmatch(r"cc-by(-nc)?(-nd|-sa)?-\d\.\d", str(licence))):
+            errors.append(f'"license" must be one of the known ones, not {licence}')
+        if licence == "other" and not data.get("license_name"):
+            errors.append('"license_name" is required where "license" is other')
+        for base in data.get("base_model") or ():
+            if not re.fullmatch(r"[\w.-]+/[\w.-]+", base):
+                errors.append(f'"base_model" with value "{base}" is not valid')
+        if call.json()["repoType"] == "model" and data.get("pipeline_tag") not in (None, "image-text-to-text"):
+            errors.append(f'"pipeline_tag" {data["pipeline_tag"]} is not known')
+    if errors:
+        raise Refused(400, "; ".join(errors))
     return Reply.of({"errors": [], "warnings": []})
 
 

@@ -9,6 +9,7 @@ from tests.instructions.curated_folder import MELANOSIS, make_clip
 from tests.instructions.scripted_writer import Behaviour, decent, draft_of, material_of, reply_to, turn_of, write_with
 from tests.llm.chat_server import Reply, said
 from videopath_hf.files import read_records
+from videopath_hf.instructions.material import Words, place_of
 from videopath_hf.instructions.routes import WrittenClip
 from videopath_hf.records import ClipRecord, RemovedText
 
@@ -75,6 +76,14 @@ def test_sentences_of_the_answer_say_which_words_they_rest_on(tmp_path: Path, cl
     }
     assert writing.server is not None
     assert writing.server.misdated == 1
+
+
+def test_a_moment_just_behind_the_words_is_their_whole_passage() -> None:
+    words = [Words(0, 2, "said", "The mucosa is intact."), Words(2, 4, "shown", "Brown pigment")]
+    assert place_of("mucosa is intact", 0.5, 1.5, words) == (0.5, 1.5, "transcript", False)
+    assert place_of("brown pigment", 4.2, 4.3, words) == (2, 4, "text", False)
+    assert place_of("brown pigment", 0, 1, words) == (2, 4, "text", True)
+    assert place_of("blue pigment", 2, 4, words) is None
 
 
 def test_a_finding_without_support_is_removed_counted_and_takes_the_reasoning_with_it(

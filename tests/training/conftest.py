@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.training.synthetic import texts, write_dataset
+from tests.training.synthetic import short_recipe, texts, write_dataset
 from videopath_hf.training.recipe import Recipe
 
 
@@ -36,20 +36,4 @@ def processor(tiny: Path) -> Any:
 def recipe(tiny: Path, data: Path, tmp_path: Path) -> Callable[..., Recipe]:
     """Makes a short recipe; sections given as keywords are merged into it."""
 
-    def make(**changes: Any) -> Recipe:
-        values: dict[str, Any] = {
-            "stage": 3,
-            "name": "video_sft",
-            "model": str(tiny),
-            "out": tmp_path / "out",
-            "data": {"path": data, "kinds": ["video"], "cache_mb": 100},
-            "trainable": {"projector": True, "vision_tower": True, "language_model": "lora"},
-            "lora": {"r": 4, "alpha": 8},
-            "frames": {"num_frames": 4},
-            "optimisation": {"learning_rate": 1e-3, "batch_size": 2, "max_steps": 2},
-        }
-        for key, value in changes.items():
-            values[key] = {**values[key], **value} if isinstance(value, dict) and key in values else value
-        return Recipe.model_validate(values)
-
-    return make
+    return lambda **changes: short_recipe(tiny, data, tmp_path / "out", **changes)

@@ -5,6 +5,7 @@ what came out is written there by the first rank.
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from videopath_hf.errors import UserError
 from videopath_hf.modeling.loading import load_model
 from videopath_hf.records import InstructionRecord
 from videopath_hf.training.batches import ModalityBatches
@@ -20,6 +22,7 @@ from videopath_hf.training.build import make_collator, make_config, make_trainer
 from videopath_hf.training.ranks import is_main
 from videopath_hf.training.recipe import Recipe
 from videopath_hf.training.samples import Survey
+from videopath_hf.training.stages import run_stage
 
 
 class GivenOrder(ModalityBatches):
@@ -88,9 +91,19 @@ def shard(folder: Path) -> None:
         (recipe.out / "losses.json").write_text(json.dumps(gathered))
 
 
+def stage(folder: Path) -> None:
+    """A whole stage; each rank writes how it ended."""
+    ended: dict[str, Any] = {}
+    try:
+        ended["samples"] = run_stage(read_folder(folder)[0]).samples
+    except UserError as error:
+        ended.update(kind=type(error).__name__, message=str(error))
+    (folder / f"ended-{os.environ['RANK']}.json").write_text(json.dumps(ended))
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for task in sys.argv[1:]:
         mode, _, place = task.partition("=")
-        {"train": train, "shard": shard}[mode](Path(place))
+        {"train": train, "shard": shard, "stage": stage}[mode](Path(place))
     torch.distributed.destroy_process_group()

@@ -8,7 +8,9 @@ from PIL import Image
 
 from videopath_hf.files import write_records
 from videopath_hf.records import InstructionRecord
+from videopath_hf.training.recipe import Recipe
 from videopath_hf.video.encode import write_clip
+from videopath_hf.video.frame_index import frame_index
 
 SIDE = 96
 CASES = {
@@ -90,6 +92,35 @@ def _record(clip: str, kind: str, path: str, diagnosis: str, split: str, shot: i
             "prompt_hash": "0",
         }
     )
+
+
+def break_clip(path: Path) -> None:
+    """Damage a clip so that it is sound to look at, and only decoding finds out."""
+    frames = len(frame_index(path).times)
+    content = bytearray(path.read_bytes())
+    start = content.index(b"mdat") + 4
+    middle = start + (len(content) - start) // 2
+    content[middle:] = bytes(len(content) - middle)
+    path.write_bytes(content)
+    assert len(frame_index(path).times) == frames
+
+
+def short_recipe(model: Path, data: Path, out: Path, /, **changes: Any) -> Recipe:
+    """A recipe of two steps; sections given as keywords are merged into it."""
+    values: dict[str, Any] = {
+        "stage": 3,
+        "name": "video_sft",
+        "model": str(model),
+        "out": out,
+        "data": {"path": data, "kinds": ["video"], "cache_mb": 100},
+        "trainable": {"projector": True, "vision_tower": True, "language_model": "lora"},
+        "lora": {"r": 4, "alpha": 8},
+        "frames": {"num_frames": 4},
+        "optimisation": {"learning_rate": 1e-3, "batch_size": 2, "max_steps": 2},
+    }
+    for key, value in changes.items():
+        values[key] = {**values[key], **value} if isinstance(value, dict) and key in values else value
+    return Recipe.model_validate(values)
 
 
 def texts() -> list[str]:

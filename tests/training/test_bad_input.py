@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from safetensors import SafetensorError
 
-from tests.training.synthetic import texts, write_dataset
+from tests.training.synthetic import break_clip, texts, write_dataset
 from videopath_hf.errors import TooManyRejectsError, UserError
 from videopath_hf.files import read_json
 from videopath_hf.training import checkpoints, trainer
@@ -18,7 +18,6 @@ from videopath_hf.training.metering import SPEEDS
 from videopath_hf.training.recipe import Recipe
 from videopath_hf.training.saving import explain_disk
 from videopath_hf.training.stages import run_stage
-from videopath_hf.video.frame_index import frame_index
 
 FULL = {"projector": True, "vision_tower": True, "language_model": "full"}
 BROKEN = "lecture_c00002"
@@ -28,13 +27,7 @@ BROKEN = "lecture_c00002"
 def broken(tmp_path: Path) -> Path:
     """A folder in which one clip of six is sound to look at and does not decode."""
     root = write_dataset(tmp_path / "broken", clips=6, held_out=0)
-    clip = root / f"videos/train/{BROKEN}.mp4"
-    content = bytearray(clip.read_bytes())
-    start = content.index(b"mdat") + 4
-    first_frame = start + (len(content) - start) // 2
-    content[first_frame:] = bytes(len(content) - first_frame)
-    clip.write_bytes(content)
-    assert len(frame_index(clip).times) == 8
+    break_clip(root / f"videos/train/{BROKEN}.mp4")
     return root
 
 

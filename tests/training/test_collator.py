@@ -11,7 +11,8 @@ import torch
 
 from videopath_hf.data.folder import read_instructions
 from videopath_hf.records import InstructionRecord
-from videopath_hf.training.collator import IGNORED, SampleCache, SampleError, VideoPathCollator
+from videopath_hf.training.collator import IGNORED, SampleError, VideoPathCollator
+from videopath_hf.training.encoded import PIXELS, Media, Sample, SampleCache
 from videopath_hf.video.encode import write_clip
 
 
@@ -131,15 +132,20 @@ def test_a_broken_medium_is_named_with_its_sample(name: str, data: Path, process
 
 
 def test_the_cache_keeps_what_fits_and_forgets_what_was_used_longest_ago() -> None:
-    cache = SampleCache(capacity=80)
-    one = {"input_ids": torch.zeros(5, dtype=torch.int64)}
+    cache = SampleCache(capacity=208)
+    nothing = Media({}, {}, {"image": [], "video": []}, [])
+    one = Sample(torch.zeros(5, dtype=torch.int64), torch.zeros(5, dtype=torch.int64), nothing)
+    tile = np.zeros((2, 4, 3), dtype=np.uint8)
+    shown = one._replace(media=nothing._replace(tiles={PIXELS: [[tile]]}))
+    assert (one.nbytes, shown.nbytes) == (80, 104)
+    one = shown
     cache.put("a", one)
     cache.put("b", one)
     assert cache.get("a") is one
     cache.put("c", one)
     assert cache.get("b") is None and cache.get("a") is one and cache.get("c") is one
-    cache.put("large", {"input_ids": torch.zeros(11, dtype=torch.int64)})
-    assert cache.get("large") is None and cache.size == 80
+    cache.put("large", one._replace(ids=torch.zeros(20, dtype=torch.int64)))
+    assert cache.get("large") is None and cache.size == 208
 
 
 def test_a_cached_sample_is_not_decoded_again(

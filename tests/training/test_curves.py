@@ -67,6 +67,33 @@ def test_long_runs_are_drawn_as_means_of_some_steps_with_nothing_left_out() -> N
     assert curve[0][1] == pytest.approx(sum(1 / step for step in range(1, 51)) / 50)
 
 
+def test_a_curve_of_many_steps_is_drawn_with_its_running_mean_and_a_short_one_as_it_is() -> None:
+    from videopath_hf.reporting.figures import _running_mean, line_panels
+
+    def lines(steps: int) -> int:
+        points = [(step, float(step % 2)) for step in range(steps)]
+        return line_panels({"loss": {"loss": points}}, {}).count('stroke-linecap: square"')
+
+    assert lines(400) == lines(40) + 1
+    assert _running_mean([0, 2, 0, 2, 0, 2], 2)[1:] == pytest.approx([1] * 5)
+
+
+def test_the_page_shows_what_learns_how_long_samples_are_and_what_was_left_out(tmp_path: Path) -> None:
+    parameters = {"projector": {"trainable": 28_928, "total": 28_928}, "vision_tower": {"trainable": 0, "total": 9}}
+    histogram = [{"low": 0, "high": 64, "samples": 0}, {"low": 64, "high": 128, "samples": 7}]
+    dropped = [{"id": "long-1", "reason": "9 tokens are more than max_length = 8"}]
+    start = {"samples": 7, "parameters": parameters, "histogram": histogram, "memory": {"total": 2e9}}
+    write_text(tmp_path / "preflight.json", json.dumps({**start, "dropped": dropped}))
+    write_text(tmp_path / "quarantine.jsonl", '{"id": "<b>", "reason": "clip.mp4 cannot be read"}\n')
+    write_text(tmp_path / "log.jsonl", "".join(json.dumps(line) + "\n" for line in lines_of(3)))
+    page = write_page(tmp_path, "stage 0 (alignment)").read_text()
+    assert "7</b>samples, 2 left out" in page
+    assert page.count("28,928") == 2 and "frozen" in page and "2 GB" in page
+    assert ">65<" in page and ">1<" not in page.split("Tokens a sample")[1].split("</table>")[0]
+    assert "9 tokens are more than max_length = 8" in page and "clip.mp4 cannot be read" in page
+    assert "&lt;b&gt;" in page
+
+
 def test_the_page_needs_no_network_escapes_what_a_model_says_and_shows_the_best_and_the_last_round(
     tmp_path: Path,
 ) -> None:
@@ -88,7 +115,22 @@ def test_the_page_needs_no_network_escapes_what_a_model_says_and_shows_the_best_
     assert not re.findall(r"(?:src|href)=\"(?:https?:)?//", page) and "@import" not in page
 
 
-def test_curves_go_to_tensorboard_too_where_it_is_installed(recipe: Callable[..., Recipe]) -> None:
-    pytest.importorskip("tensorboard")
-    result = run_stage(recipe(report_to="tensorboard"))
-    assert list((result.out / "tensorboard").glob("events.out.*"))
+@pytest.mark.parametrize("tracker", ["tensorboard", "trackio", "wandb"])
+def test_curves_go_to_a_tracker_too_where_it_is_installed_and_nothing_to_stdout(
+    tracker: str,
+    recipe: Callable[..., Recipe],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    kept = {"tensorboard": tmp_path / "out/tensorboard", "trackio": tmp_path / "trackio", "wandb": tmp_path / "wandb"}
+    monkeypatch.setenv("TRACKIO_DIR", str(kept["trackio"]))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    pytest.importorskip(tracker)
+    capfd.readouterr()
+    run_stage(recipe(report_to=tracker))
+    assert capfd.readouterr().out == ""
+    names = {"tensorboard": "events.out.*", "trackio": "*.db", "wandb": "run-*.wandb"}
+    (found,) = kept[tracker].rglob(names[tracker])
+    assert b"data_wait" in found.read_bytes() and b"vision_tower" in found.read_bytes()

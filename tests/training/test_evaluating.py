@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.training.synthetic import DIAGNOSES
+from tests.training.synthetic import DIAGNOSES, break_clip, write_dataset
 from videopath_hf.errors import UserError
 from videopath_hf.evaluation.while_training import examine
 from videopath_hf.files import read_json
-from videopath_hf.records import Answer, InstructionRecord, Score
+from videopath_hf.records import InstructionRecord, Score
 from videopath_hf.training.metering import SPEEDS
 from videopath_hf.training.recipe import Recipe
 from videopath_hf.training.stages import run_stage
@@ -30,26 +30,12 @@ class Marks:
 
     def __call__(
         self, model: Any, processor: Any, records: Sequence[InstructionRecord], root: Path, max_new_tokens: int
-    ) -> list[tuple[Answer, Score]]:
+    ) -> list[tuple[str | None, Score]]:
         mark = self.marks.pop(0)
         self.asked += [record.id for record in records]
         right = [index < round(mark * len(records)) for index in range(len(records))]
         return [
-            (
-                Answer(
-                    id=record.id,
-                    question=record.question,
-                    answer="said <b>",
-                    description="",
-                    diagnosis=None,
-                    reference=record.answer,
-                    media=[],
-                    model="",
-                    tokens=1,
-                    seconds={},
-                ),
-                Score(id=record.id, metric="diagnosis_exact", value=float(mark)),
-            )
+            ("said <b>", Score(id=record.id, metric="diagnosis_exact", value=float(mark)))
             for record, mark in zip(records, right, strict=True)
         ]
 
@@ -119,11 +105,31 @@ def test_of_rounds_as_good_as_each_other_the_last_is_kept_and_patience_counts_fr
         assert held_out.exhausted is exhausted
 
 
+def test_a_held_out_clip_that_does_not_decode_is_told_of_and_counts_for_nothing(
+    recipe: Callable[..., Recipe], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    broken = write_dataset(tmp_path / "data", clips=2, held_out=2)
+    for number, name in enumerate(("lecture_c00002", "lecture_c00003")):
+        break_clip(broken / f"videos/test/{name}.mp4")
+        plan = {"data": {"path": broken}, "evaluation": {"every": 1, "max_new_tokens": 4, "keep_best": True}}
+        result = run_stage(recipe(**plan, trainable=FULL, out=tmp_path / f"out{number}"), examine)
+        for found in rounds_of(result.out):
+            missing = [said for said in found["answers"] if said["answer"] is None]
+            assert len(missing) == number + 1 and {said["right"] for said in missing} == {None}
+            assert "is damaged" in missing[0]["reason"]
+            assert (found["accuracy"] is None) is (number == 1)
+        told = " ".join(capfd.readouterr().err.split())
+        assert told.count(f"{number + 1} of 2 held-out questions cannot be asked") == 1
+        page = (result.out / "training.html").read_text()
+        assert ("no score" in page) is (number == 1) and "not asked: " in page
+    assert read_json(result.out / "run.json")["evaluation"] is None
+
+
 def test_rounds_after_the_step_a_run_resumes_from_are_asked_again(
     recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:
     class Interrupted(Marks):
-        def __call__(self, *arguments: Any) -> list[tuple[Answer, Score]]:
+        def __call__(self, *arguments: Any) -> list[tuple[str | None, Score]]:
             if not self.marks:
                 raise KeyboardInterrupt
             return super().__call__(*arguments)

@@ -21,6 +21,7 @@ from videopath_hf.training.stages import run_stage
 RECIPES = Path(__file__).parents[2] / "recipes" / "tiny"
 # Fewer steps than the recipes': the synthetic cases differ in colour alone.
 STEPS = {"stage0_alignment": 5, "stage1_image_sft": 60, "stage2_hybrid_sft": 60, "stage3_video_sft": 10}
+PLAN = ("optimisation.max_steps=6", "optimisation.save_steps=2")
 
 
 def ask(model: Any, processor: Any, root: Path, record: InstructionRecord) -> str:
@@ -54,25 +55,23 @@ def test_the_four_tiny_stages_teach_a_random_model_to_name_the_diagnosis_of_unse
 
 @pytest.mark.slow
 def test_two_processes_with_half_the_batch_train_as_one_with_the_whole(tiny: Path, data: Path, tmp_path: Path) -> None:
-    script = "import sys; from videopath_hf.cli.main import main; sys.argv[0] = 'videopath'; main()"
-    (tmp_path / "train.py").write_text(script)
+    def words(processes: int) -> list[str]:
+        places = [f"model={tiny}", f"data.path={data}", f"out={tmp_path / str(processes)}"]
+        return [*places, f"optimisation.batch_size={2 // processes}", *PLAN]
+
+    # A script, as users have them, rather than -m.
+    (tmp_path / "train.py").write_text("from videopath_hf.cli.main import main; main()")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", str(tmp_path / "train.py")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [*launch, "train", str(RECIPES / "stage2_hybrid_sft.yaml"), *words(2)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    run_stage(load_settings(Recipe, RECIPES / "stage2_hybrid_sft.yaml", words(1)))
     logs = []
-    for processes, batch_size in ((2, 1), (1, 2)):
-        out = tmp_path / f"out{processes}"
-        places = [f"model={tiny}", f"data.path={data}", f"out={out}"]
-        plan = [f"optimisation.batch_size={batch_size}", "optimisation.max_steps=6", "optimisation.save_steps=2"]
-        launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(processes)]
-        done = subprocess.run(
-            [*launch, str(tmp_path / "train.py"), "train", str(RECIPES / "stage2_hybrid_sft.yaml"), *places, *plan],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        logs.append([json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()])
-        load_model(out)
+    for processes in (2, 1):
+        load_model(tmp_path / str(processes))
+        lines = (tmp_path / str(processes) / "log.jsonl").read_text().splitlines()
+        logs.append([json.loads(line) for line in lines])
     assert [line["step"] for line in logs[0]] == [1, 2, 3, 4, 5, 6]
     for two, one in zip(*logs, strict=True):
         assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)

@@ -71,7 +71,7 @@ def test_ten_times_the_records_take_little_more_memory() -> None:
     import subprocess
     import sys
 
-    script = Path(__file__).parents[2] / "benchmarks" / "training_speed.py"
+    script = Path(__file__).parents[2] / "benchmarks" / "training_records.py"
     peaks = []
     for count in (3_000, 30_000):
         done = subprocess.run([sys.executable, str(script), str(count)], capture_output=True, text=True, check=True)

@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-from videopath_hf.cli.options import JsonOption
+from videopath_hf.cli.options import (
+    DeviceOption,
+    Dtype,
+    DtypeOption,
+    JsonOption,
+    QuantizationOption,
+    RevisionOption,
+)
 from videopath_hf.errors import UserError
 
 EXAMPLE = 'Example: videopath ask clip.mp4 -q "What is the diagnosis?" --model merged'
@@ -16,27 +23,6 @@ class Sampling(str, Enum):
 
     uniform = "uniform"
     fps = "fps"
-
-
-class Dtype(str, Enum):
-    """Precision of the model."""
-
-    auto = "auto"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    float16 = "float16"
-
-
-class Quantization(str, Enum):
-    """Size of the language model's weights."""
-
-    four = "4bit"
-    eight = "8bit"
-
-    @property
-    def bits(self) -> int:
-        """As a number."""
-        return int(self.value[0])
 
 
 def ask(
@@ -53,18 +39,10 @@ def ask(
         Sampling, typer.Option(help="Frames evenly spaced (uniform), or one a second as long as they are few (fps).")
     ] = Sampling.uniform,
     max_new_tokens: Annotated[int, typer.Option(help="Longest answer, in tokens.", min=1)] = 1024,
-    device: Annotated[
-        str, typer.Option(help="Where the model runs: cpu, cuda, cuda:N, or auto for a GPU if there is one.")
-    ] = "auto",
-    dtype: Annotated[
-        Dtype, typer.Option(help="Its precision; auto is float32 on the CPU and bfloat16 on a GPU.")
-    ] = Dtype.auto,
-    quantization: Annotated[
-        Quantization | None, typer.Option(help="Fewer bits for the language model's weights (needs bitsandbytes).")
-    ] = None,
-    revision: Annotated[
-        str | None, typer.Option(help="Branch, tag or commit of a Hub model; answers tell the commit.")
-    ] = None,
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = Dtype.auto,
+    quantization: QuantizationOption = None,
+    revision: RevisionOption = None,
     stream: Annotated[bool, typer.Option("--stream", help="Print each answer while it is generated.")] = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -9,9 +9,9 @@ EXAMPLE = "Example: videopath doctor --json"
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """Say what works here and what is missing.
+    """Say what works here, what is missing and what that would cost.
 
-    Every backend is tried, not only looked up; exit code 1 where something is broken.
+    Every part is tried, not only looked up; exit code 1 where something is broken. The Hub token is never shown.
     """
     from videopath_hf.serving.doctor import examine
 
@@ -19,8 +19,8 @@ def doctor(as_json: JsonOption = False) -> None:
     if as_json:
         emit({"checks": [check.model_dump() for check in checks]}, True)
     else:
-        for check in checks:
-            mark = {"ok": "ok     ", "missing": "missing", "failed": "FAILED "}[check.state]
-            typer.echo(f"{mark}  {check.name}: {check.detail}" + (f"  ->  {check.fix}" if check.fix else ""))
+        from videopath_hf.serving.doctor_text import print_checks
+
+        print_checks(checks)
     if any(check.state == "failed" for check in checks):
         raise typer.Exit(1)

@@ -6,6 +6,7 @@ import sys
 import typer
 
 from videopath_hf import RESEARCH_NOTICE, __version__
+from videopath_hf.cli import app as app_command
 from videopath_hf.cli import (
     ask,
     compare,
@@ -25,6 +26,7 @@ from videopath_hf.cli import (
     push,
     score,
     segments,
+    serve,
     train,
 )
 from videopath_hf.errors import DISK_TROUBLES, UserError
@@ -56,6 +58,8 @@ app.command(name="leaderboard", epilog=leaderboard.EXAMPLE)(leaderboard.leaderbo
 app.add_typer(judge.app)
 app.command(name="convert", epilog=convert.EXAMPLE)(convert.convert)
 app.command(name="ask", epilog=ask.EXAMPLE)(ask.ask)
+app.command(name="app", epilog=app_command.EXAMPLE)(app_command.app)
+app.command(name="serve", epilog=serve.EXAMPLE)(serve.serve)
 app.command(name="doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
 
 

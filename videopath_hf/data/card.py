@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
-from typing import Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import yaml
 
@@ -14,6 +14,9 @@ from videopath_hf.data.folder import MEDIA_FOLDERS
 from videopath_hf.data.licences import read_licence
 from videopath_hf.files import write_text
 from videopath_hf.records import InstructionKind, InstructionRecord, Split
+
+if TYPE_CHECKING:
+    import jinja2
 
 MARK = "videopath_hf"
 """The tag by which our own cards are known."""
@@ -103,20 +106,11 @@ def render_card(
         notes (`Sequence[str]`): sentences about how it was made.
         published (`Published`, *optional*): where, for the card of a repository.
     """
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-    )
     kinds = _kinds_of(census)
     layout = published.layout if published else "folder"
     header = yaml.safe_dump(_header(census, splits, kinds, published), sort_keys=False, allow_unicode=True, width=1000)
-    return environment.get_template("dataset_card.md").render(
+    template = markdown_environment(TEMPLATES).get_template("dataset_card.md")
+    return template.render(
         header=header,
         title=published.repo.split("/")[-1] if published else "Pathology video instructions",
         summary=summary_of(census),
@@ -135,16 +129,29 @@ def render_card(
         split="train" if any("train" in names for names in splits.values()) else "test",
         columns=[(name, what) for name, what in COLUMNS.items() if splits.get(name, True)],
         made_here={name.split(":")[0] for name, _ in census.writers} <= _WRITERS,
-        diagnoses=[(_cell(name), *counts) for name, *counts in census.named(census.diagnoses)],
-        organs=[(_cell(name), *counts) for name, *counts in census.named(census.organs)],
-        writers=[(count, _cell(name), _cell(prompt)) for (name, prompt), count in sorted(census.writers.items())],
-        notes=[_cell(note[:1].upper() + note[1:]).rstrip(".") for note in notes],
+        diagnoses=[(cell(name), *counts) for name, *counts in census.named(census.diagnoses)],
+        organs=[(cell(name), *counts) for name, *counts in census.named(census.organs)],
+        writers=[(count, cell(name), cell(prompt)) for (name, prompt), count in sorted(census.writers.items())],
+        notes=[cell(note[:1].upper() + note[1:]).rstrip(".") for note in notes],
         sources=[
-            (_cell(name), count, _cell(licence))
-            for (name, licence), count in census.sources.most_common(_SHOWN_SOURCES)
+            (cell(name), count, cell(licence)) for (name, licence), count in census.sources.most_common(_SHOWN_SOURCES)
         ],
         more_sources=max(0, len(census.sources) - _SHOWN_SOURCES),
-        licences=[(_cell(name), read_licence(name).url, count) for name, count in sorted(census.licences.items())],
+        licences=[(cell(name), read_licence(name).url, count) for name, count in sorted(census.licences.items())],
+    )
+
+
+def markdown_environment(folder: Path) -> "jinja2.Environment":
+    """Templates of a folder that become Markdown; a value that a template names and nobody gives is an error."""
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
     )
 
 
@@ -228,12 +235,12 @@ def _example(record: InstructionRecord) -> list[tuple[str, str]]:
     values = {"question": [record.question], "answer": record.answer.splitlines(), "grounding": rests}
     shown = {name: [line for line in lines if line.strip()][:_EXAMPLE_LINES] for name, lines in values.items()}
     return [
-        (name, "<br>".join(_cell(shorten(line, _EXAMPLE_LINE, placeholder=" …")) for line in lines))
+        (name, "<br>".join(cell(shorten(line, _EXAMPLE_LINE, placeholder=" …")) for line in lines))
         for name, lines in shown.items()
         if lines
     ]
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Words of the data as they stand in a card: never markup, whatever they hold."""
     return _MARKUP.sub(r"\\\1", " ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;")

@@ -1,8 +1,10 @@
 """One repository of the Hub: what it holds, commits that appear whole, and errors as sentences."""
 
+import copy
 import hashlib
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +14,9 @@ from videopath_hf.errors import UserError
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd
+
+BLOB_DIGITS = 40
+"""Digits of what git calls a file; a SHA-256 has more."""
 
 _LOGIN = "log in with `hf auth login` or set HF_TOKEN to a token with write access (huggingface.co/settings/tokens)"
 
@@ -44,6 +49,7 @@ class HubRepo:
                 "underscores, e.g. my-lab/gi-lectures"
             ) from None
         self.name, self.kind = name, kind
+        self.branch = "main"
         self.head: str | None = None
         self._api = HfApi()
         self._patience = Patience(timeout, patience)
@@ -84,6 +90,17 @@ class HubRepo:
             if quiet:
                 enable_progress_bars()
 
+    def on_branch(self, branch: str) -> "HubRepo":
+        """The same repository on another branch, which is made if it is not there; within `connected`, as this one."""
+        other = copy.copy(self)
+        self._api.create_branch(self.name, branch=branch, repo_type=self.kind, exist_ok=True)
+        other.branch, other.head = branch, None
+        return other
+
+    def commit_of(self, name: str, revision: str | None = None) -> str:
+        """The commit that a revision of any repository of this kind stands for now."""
+        return str(self._api.repo_info(name, repo_type=self.kind, revision=revision).sha)
+
     @property
     def url(self) -> str:
         """Where people look at it."""
@@ -93,7 +110,7 @@ class HubRepo:
         """What the repository holds now: the SHA-256 of large files, the git blob of others, by path."""
         from huggingface_hub.hf_api import RepoFile
 
-        self.head = self._api.repo_info(self.name, repo_type=self.kind).sha
+        self.head = self._api.repo_info(self.name, repo_type=self.kind, revision=self.branch).sha
         tree = self._api.list_repo_tree(self.name, recursive=True, repo_type=self.kind, revision=self.head)
         return {
             item.path: item.lfs.sha256 if item.lfs else item.blob_id for item in tree if isinstance(item, RepoFile)
@@ -103,6 +120,14 @@ class HubRepo:
         """The text of a file."""
         local = self._api.hf_hub_download(self.name, path, repo_type=self.kind, revision=self.head)
         return Path(local).read_text(encoding="utf-8")
+
+    def check_card(self, before: Mapping[str, str], mark: str) -> None:
+        """Raise `UserError` if the repository, which holds `before`, has a card without our tag: somebody wrote it."""
+        if "README.md" in before and not re.search(rf"^- {mark}$", self.read("README.md"), re.MULTILINE):
+            raise UserError(
+                f"{self.name} has a README.md that videopath did not write; publish to a new repository, or delete "
+                "that file on the Hub if nobody needs it"
+            )
 
     def store(self, files: Sequence[tuple[str, Path | bytes]]) -> list["CommitOperationAdd"]:
         """Send files so that a later `commit` shows them at their paths; what the Hub has stored is not sent again."""
@@ -115,7 +140,9 @@ class HubRepo:
         while True:
             try:
                 for some in (different, additions):
-                    self._api.preupload_lfs_files(self.name, some, repo_type=self.kind, free_memory=False)
+                    self._api.preupload_lfs_files(
+                        self.name, some, repo_type=self.kind, revision=self.branch, free_memory=False
+                    )
                 return additions
             except Exception as error:
                 fault = transient_fault(error)
@@ -140,7 +167,12 @@ class HubRepo:
         before = self.head
         try:
             done = self._api.create_commit(
-                self.name, operations, commit_message=message, repo_type=self.kind, parent_commit=before
+                self.name,
+                operations,
+                commit_message=message,
+                repo_type=self.kind,
+                revision=self.branch,
+                parent_commit=before,
             )
         except HfHubHTTPError as error:
             # A commit whose answer was lost is sent again, and then has itself as the change that came in between.
@@ -153,8 +185,7 @@ class HubRepo:
     def _shows(self, additions: Sequence["CommitOperationAdd"], deletions: Sequence[str]) -> bool:
         files = self.files()
         return not any(path in files for path in deletions) and all(
-            files.get(addition.path_in_repo) in (addition.upload_info.sha256.hex(), _blob(addition))
-            for addition in additions
+            _is_at(files.get(addition.path_in_repo), addition) for addition in additions
         )
 
     @contextmanager
@@ -193,6 +224,14 @@ class HubRepo:
         return f"{self._api.endpoint} answered {status} about {self.name}{f': {said}' if said else ''}"
 
 
-def _blob(addition: "CommitOperationAdd") -> str | None:
+def _is_at(digest: str | None, addition: "CommitOperationAdd") -> bool:
+    """Whether what the Hub has under this digest is the added file: large ones are known by their SHA-256."""
+    if digest is None or len(digest) != BLOB_DIGITS:
+        return digest == addition.upload_info.sha256.hex()
     data = addition.path_or_fileobj
-    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() if isinstance(data, bytes) else None
+    return digest == blob_hash(data if isinstance(data, bytes) else Path(str(data)).read_bytes())
+
+
+def blob_hash(data: bytes) -> str:
+    """What git calls a file of these bytes."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()

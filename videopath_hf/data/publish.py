@@ -45,8 +45,8 @@ def publish_dataset(root: str | Path, repo: str, settings: PublishSettings) -> P
     """
     survey = _survey(Path(root), settings)
     hub = HubRepo(repo, "dataset", settings.timeout, settings.patience)
-    with _claimed(survey.root) as work, hub.connected(settings.private):
-        _check_card(hub, before := hub.files())
+    with claimed(survey.root) as work, hub.connected(settings.private):
+        hub.check_card(before := hub.files(), MARK)
         layout = (FolderLayout if settings.layout == "folder" else ParquetLayout)(survey, hub, settings, work, before)
         layout.send_data()
         layout.additions += hub.store(_described(layout))
@@ -96,7 +96,8 @@ def _survey(root: Path, settings: PublishSettings) -> Survey:
 
 
 @contextmanager
-def _claimed(root: Path) -> Iterator[Path]:
+def claimed(root: Path) -> Iterator[Path]:
+    """The folder in `root` for what is made on the way, held by one run at a time."""
     work = root / WORK
     try:
         work.mkdir(exist_ok=True)
@@ -122,14 +123,6 @@ def _notes(survey: Survey, settings: PublishSettings) -> list[str]:
     if survey.stated:
         notes.append(f"licence {settings.licence!r} is stated for {survey.stated} records whose own is unknown")
     return notes
-
-
-def _check_card(hub: HubRepo, before: dict[str, str]) -> None:
-    if "README.md" in before and not re.search(rf"^- {MARK}$", hub.read("README.md"), re.MULTILINE):
-        raise UserError(
-            f"{hub.name} has a README.md that videopath did not write; publish to a new repository, or delete that "
-            "file on the Hub if nobody needs it"
-        )
 
 
 def _described(layout: Layout) -> list[tuple[str, Path | bytes]]:

@@ -121,10 +121,14 @@ def write_questions(
     if count > len(templates):
         raise UserError(f"{count} questions are wanted of {len(templates)} wordings; add some to the file `questions`")
     chosen = random.Random(f"{seed}:{medium}:{key}").sample(templates, count)
+    return [fill_wording(template, medium, organ, wordings.ending if diagnosis else "") for template in chosen]
+
+
+def fill_wording(wording: str, medium: Medium, organ: str | None, ending: str = "") -> str:
+    """A wording with what it is about."""
     named = (organ or "").casefold().endswith("tissue")
     tissue = organ if organ and named else f"{organ or ''} tissue".strip()
-    ending = wordings.ending if diagnosis else ""
-    return [template.format(medium=medium, tissue=tissue, ending=ending) for template in chosen]
+    return wording.format(medium=medium, tissue=tissue, ending=ending)
 
 
 def templates_hash(wordings: Wordings | None = None) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from videopath_hf.files import content_hash, file_sha256
 
 _FILES = (".safetensors", ".json", ".jinja", ".txt")
-_NOT_THE_MODEL = ("run.json", "merge.json")
+_NOT_THE_MODEL = ("run.json", "preflight.json", "merge.json")
 
 
 def model_hash(model: str) -> str:

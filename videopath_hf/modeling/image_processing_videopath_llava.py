@@ -31,6 +31,9 @@ from .remote_code_videopath_llava import PROCESSOR_CLASSES, CarriesCode
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Values = np.ndarray[Any, np.dtype[np.float32]]
 
+_WORTH_THREADS = 1 << 24
+"""Bytes of values from which on it pays to start threads that look them up."""
+
 
 def to_rgb_pixels(image: Any) -> Pixels:
     """One image or frame as uint8 [H, W, 3] RGB.
@@ -91,10 +94,27 @@ def pixel_values(
             # A byte is never out of range; the default mode would check and copy, at ten times the cost.
             np.take(table[:, channel], tile[..., channel], out=plane, mode="clip")
 
+    tasks = [task for row, tiles in zip(values, items, strict=True) for task in zip(row, tiles, strict=False)]
+    if values.nbytes < _WORTH_THREADS:
+        deque(map(fill, tasks), maxlen=0)
+        return values
     with ThreadPoolExecutor() as pool:
-        for row, tiles in zip(values, items, strict=True):
-            deque(pool.map(fill, zip(row, tiles, strict=False)), maxlen=0)
+        deque(pool.map(fill, tasks), maxlen=0)
     return values
+
+
+def values_of(processor: Any, items: Sequence[Sequence[Pixels]]) -> torch.Tensor:
+    """Pixel values float32 [N, T, 3, S, S] that an image or video processor makes of N lists of at most T tiles."""
+    return torch.from_numpy(
+        pixel_values(
+            items,
+            processor.do_rescale,
+            processor.rescale_factor,
+            processor.do_normalize,
+            processor.image_mean,
+            processor.image_std,
+        )
+    )
 
 
 def check_options(size: SizeDict, **options: Any) -> None:
@@ -168,22 +188,38 @@ class VideoPathLlavaImageProcessor(CarriesCode, LlavaOnevisionImageProcessorPil)
     ) -> BatchFeature:
         check_aspect_ratio(image_aspect_ratio)
         pinpoints = parse_pinpoints(image_grid_pinpoints, size.height)
-        items = []
-        for image in images:
-            if is_tiled(image_aspect_ratio):
-                tiles = self._tiles(image, pinpoints, size.height, resample)
-            elif image_aspect_ratio == "pad":
-                background = [int(level * 255) for level in image_mean]
-                tiles = [self._squash(_pad_to_square(image, background), size.height, resample)]
-            else:
-                tiles = [self._squash(image, size.height, resample)]
-            items.append(tiles)
+        items = [
+            self._cut(image, image_aspect_ratio, pinpoints, size.height, resample, image_mean) for image in images
+        ]
         data = {
             "pixel_values": pixel_values(items, do_rescale, rescale_factor, do_normalize, image_mean, image_std),
             "image_sizes": np.array([image.shape[:2] for image in images]),
             "image_num_tiles": np.array([len(tiles) for tiles in items]),
         }
         return BatchFeature(data=data, tensor_type=return_tensors)
+
+    def cut(self, image: Any, image_aspect_ratio: str | None = None) -> list[Pixels]:
+        """The tiles of one image, uint8 [S, S, 3], the squashed whole first; [`values_of`] makes values of them."""
+        aspect_ratio = image_aspect_ratio or self.image_aspect_ratio
+        check_aspect_ratio(aspect_ratio)
+        pinpoints = parse_pinpoints(self.image_grid_pinpoints, self.size.height)
+        pixels = to_rgb_pixels(image)
+        return self._cut(pixels, aspect_ratio, pinpoints, self.size.height, self.resample, self.image_mean)
+
+    def _cut(
+        self,
+        image: Pixels,
+        image_aspect_ratio: str,
+        pinpoints: list[Size],
+        tile: int,
+        resample: int,
+        image_mean: Sequence[float],
+    ) -> list[Pixels]:
+        if is_tiled(image_aspect_ratio):
+            return self._tiles(image, pinpoints, tile, resample)
+        if image_aspect_ratio == "pad":
+            image = _pad_to_square(image, [int(level * 255) for level in image_mean])
+        return [self._squash(image, tile, resample)]
 
     @staticmethod
     def _squash(image: Pixels, tile: int, resample: int) -> Pixels:

@@ -69,7 +69,7 @@ def load_model(
     given = {"revision": revision, "attn_implementation": attn_implementation, "device_map": device_map}
     options.update({name: value for name, value in given.items() if value is not None})
     hub = {} if revision is None else {"revision": revision}
-    commit = _check_config(path, hub)
+    commit = _check_config(path, revision)
     try:
         with quiet_transformers():
             model, report = VideoPathLlavaForConditionalGeneration.from_pretrained(
@@ -167,21 +167,30 @@ def quiet_transformers() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _check_config(path: str | Path, hub: dict[str, str]) -> str | None:
+def find_config(path: str | Path, revision: str | None = None) -> Path:
+    """config.json of a checkpoint folder, or of a model of the Hub, which is fetched.
+
+    Raises:
+        CheckpointError: there is none, or a folder is given with a revision.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        return _fetch_config(path, {} if revision is None else {"revision": revision})
+    if revision is not None:
+        raise CheckpointError(f"{path} is a folder, and only models of the Hub have revisions; leave it out")
+    file = folder / "config.json"
+    if not file.is_file():
+        if (folder / "adapter_config.json").is_file():
+            raise CheckpointError(f"{path} is an adapter, not a whole model; merge it first: videopath merge")
+        raise CheckpointError(f"{path} holds no config.json, so it is not a checkpoint")
+    return file
+
+
+def _check_config(path: str | Path, revision: str | None) -> str | None:
     """Raise `CheckpointError` unless `path` has a config.json of a model of this family; gives the Hub's commit."""
     from videopath_hf.modeling.layouts import recognise
 
-    folder = Path(path)
-    if folder.is_dir():
-        if hub:
-            raise CheckpointError(f"{path} is a folder, and only models of the Hub have revisions; leave it out")
-        file = folder / "config.json"
-        if not file.is_file():
-            if (folder / "adapter_config.json").is_file():
-                raise CheckpointError(f"{path} is an adapter, not a whole model; merge it first: videopath merge")
-            raise CheckpointError(f"{path} holds no config.json, so it is not a checkpoint")
-    else:
-        file = _fetch_config(path, hub)
+    file = find_config(path, revision)
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except ValueError:

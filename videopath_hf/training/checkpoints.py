@@ -1,5 +1,6 @@
 """Checkpoints to resume from: written aside, hashed, then renamed; a damaged one is passed over, never loaded."""
 
+import math
 import shutil
 from pathlib import Path
 
@@ -31,13 +32,15 @@ def seal(folder: Path, step: int) -> Path:
     return final
 
 
-def last_good(folder: Path) -> Path | None:
-    """The newest checkpoint whose files are all there and unchanged; `None` where there is none.
+def last_good(folder: Path, below: float = math.inf) -> Path | None:
+    """The newest checkpoint of a step `below` one whose files are all there and unchanged; `None` where there is none.
 
     Half-written ones left by a kill are deleted; a damaged one is named on stderr.
     """
     shutil.rmtree(partial_folder(folder), ignore_errors=True)
     for checkpoint in _by_step(folder):
+        if step_of(checkpoint) >= below:
+            continue
         damage = _damage(checkpoint)
         if damage is None:
             return checkpoint

@@ -1,17 +1,29 @@
 """From instruction records to batches: media decoded, tokens merged, labels on what the assistant says."""
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from videopath_hf.files import resolve_inside
+from videopath_hf.modeling.image_processing_videopath_llava import Pixels, values_of
+from videopath_hf.modeling.processing_videopath_llava import time_sentence
 from videopath_hf.modeling.templates import PLAIN_TEMPLATE
 from videopath_hf.modeling.videos_videopath_llava import VideoPathVideoMetadata
 from videopath_hf.records import InstructionRecord
+from videopath_hf.training.encoded import (
+    PIXELS,
+    VIDEO_PIXELS,
+    Media,
+    Sample,
+    SampleCache,
+    stack_filled,
+    visual_tokens,
+)
 from videopath_hf.training.labels import IGNORED, LabelMask, reference_blocks, reference_mask
+from videopath_hf.training.prompts import Prompt, Prompter
 from videopath_hf.training.reading import (
     BrokenMediaError,
     SampleError,
@@ -76,7 +88,7 @@ class VideoPathCollator:
         self.time_sentence = time_sentence
         self.max_length = max_length
         self.cache = SampleCache(cache_mb * 1_000_000)
-        self.chat_template: str = PLAIN_TEMPLATE if template == "plain" else processor.chat_template
+        self.prompter = Prompter(processor, PLAIN_TEMPLATE if template == "plain" else processor.chat_template)
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Collate rows that hold an [`InstructionRecord`] as JSON under `record`, and under `frames` at most how many.
@@ -84,15 +96,11 @@ class VideoPathCollator:
         A sample whose medium turns out to be broken is left out of the batch and told of under `quarantined`; if that
         leaves none, the batch is a single token that is not trained on, so that no other rank waits for this one.
         """
-        samples, ids, broken = [], [], []
-        for row in rows:
-            record = InstructionRecord.model_validate_json(row["record"])
-            try:
-                samples.append(self.encode(record, row["frames"]))
-                ids.append(record.id)
-            except BrokenMediaError as error:
-                broken.append((record.id, error.reason))
-        batch = {SAMPLE_IDS: ids, **self._join(samples or [self._nothing()])}
+        wanted = [(InstructionRecord.model_validate_json(row["record"]), row["frames"]) for row in rows]
+        broken: list[tuple[str, str]] = []
+        samples = self._samples(wanted, broken)
+        ids = [record.id for (record, _), sample in zip(wanted, samples, strict=True) if sample is not None]
+        batch = {SAMPLE_IDS: ids, **self._join([sample for sample in samples if sample is not None])}
         return {**batch, QUARANTINED: broken} if broken else batch
 
     def collate(self, records: Sequence[InstructionRecord]) -> dict[str, Any]:
@@ -104,55 +112,97 @@ class VideoPathCollator:
         Raises:
             SampleError: a medium is broken, a sample is longer than `max_length`, or none of its tokens is labelled.
         """
-        samples = [self.encode(record) for record in records]
+        samples = [sample for sample in self._samples([(record, None) for record in records]) if sample is not None]
         return {SAMPLE_IDS: [record.id for record in records], **self._join(samples)}
 
-    def _join(self, samples: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-        fill = {"input_ids": self.processor.tokenizer.pad_token_id, "attention_mask": 0, "labels": IGNORED}
-        batch = {}
-        for key in {key: None for sample in samples for key in sample}:
-            parts = [sample[key] for sample in samples if key in sample]
-            batch[key] = _join(parts, fill.get(key, 0)) if key in fill or key.startswith("pixel") else torch.cat(parts)
-        return batch
-
-    def _nothing(self) -> dict[str, torch.Tensor]:
-        token = torch.tensor([[self.processor.tokenizer.pad_token_id]])
-        return {"input_ids": token, "attention_mask": torch.ones_like(token), "labels": torch.full((1, 1), IGNORED)}
-
     def encode(self, record: InstructionRecord, frames: int | None = None) -> dict[str, torch.Tensor]:
-        """One sample as a batch of one, without padding; taken from the cache if it is there.
+        """One sample as a batch of one.
 
         Args:
             record ([`InstructionRecord`]): the sample.
             frames (`int`, *optional*): at most so many frames of each of its clips; `num_frames` where left out.
         """
-        key = f"{frames}:{record.model_dump_json()}"
-        found = self.cache.get(key)
-        if found is None:
-            found = self._encode(record, frames or self.num_frames)
-            self.cache.put(key, found)
-        return found
+        return self._join([sample for sample in self._samples([(record, frames)]) if sample is not None])
 
-    def _encode(self, record: InstructionRecord, frames: int) -> dict[str, torch.Tensor]:
-        times: list[VideoPathVideoMetadata] = []
-        conversation = self._conversation(record, frames, times)
-        options: dict[str, Any] = {"do_sample_frames": False, **self.image_options(record)}
-        if self.time_sentence and times:
-            options.update(time_sentence=True, video_metadata=[times])
-        sample = self.processor.apply_chat_template(
-            [conversation],
-            chat_template=self.chat_template,
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-            return_assistant_tokens_mask=True,
-            processor_kwargs=options,
+    def _samples(
+        self, wanted: Sequence[tuple[InstructionRecord, int | None]], broken: list[tuple[str, str]] | None = None
+    ) -> list[Sample | None]:
+        """Samples from the cache or made anew, and None for one whose medium is broken: `broken` then tells of it."""
+        keys = [f"{frames}:{record.model_dump_json()}" for record, frames in wanted]
+        samples = [self.cache.get(key) for key in keys]
+        shown: list[tuple[int, Media]] = []
+        for place, (record, frames) in enumerate(wanted):
+            if samples[place] is None:
+                try:
+                    shown.append((place, self.show(record, frames or self.num_frames)))
+                except BrokenMediaError as error:
+                    if broken is None:
+                        raise
+                    broken.append((record.id, error.reason))
+        prompts = self._prompts([(wanted[place][0], media.clips) for place, media in shown])
+        for (place, media), prompt in zip(shown, prompts, strict=True):
+            sample = self._label(wanted[place][0], prompt, media)
+            samples[place] = sample
+            self.cache.put(keys[place], sample)
+        return samples
+
+    def _prompts(self, wanted: Sequence[tuple[InstructionRecord, list[VideoPathVideoMetadata]]]) -> list[Prompt]:
+        if not wanted:
+            return []
+        return self.prompter.tokenize(
+            [self.prompter.render(record.id, self.messages(record), self.sentences(clips)) for record, clips in wanted]
         )
-        trained = torch.as_tensor(sample.pop("assistant_masks")).bool()
-        self.check(record, int(trained.sum()), trained.shape[1])
+
+    def prompt(self, record: InstructionRecord, clips: list[VideoPathVideoMetadata]) -> Prompt:
+        """A record in tokens, one placeholder for each medium; `clips` is what is known of its clips."""
+        return self._prompts([(record, clips)])[0]
+
+    def sentences(self, clips: Sequence[VideoPathVideoMetadata]) -> list[str]:
+        """What the prompt says of the times of each clip's frames."""
+        return [time_sentence(clip) for clip in clips] if self.time_sentence else []
+
+    def _label(self, record: InstructionRecord, prompt: Prompt, media: Media) -> Sample:
+        ids, trained = prompt.expanded({self.prompter.ids[kind]: media.tokens[kind] for kind in media.tokens})
+        self.check(record, int(trained.sum()), len(ids))
         if self.as_reference:
-            trained = reference_mask(sample["input_ids"][0], trained[0], self.processor.tokenizer)[None]
-        return {**sample, "labels": sample["input_ids"].masked_fill(~trained, IGNORED)}
+            trained = reference_mask(ids, trained, self.processor.tokenizer)
+        return Sample(ids, ids.masked_fill(~trained, IGNORED), media)
+
+    def show(self, record: InstructionRecord, frames: int) -> Media:
+        """Decode what a record shows; raises [`BrokenMediaError`]."""
+        processor, options = self.processor, self.image_options(record)
+        layout = processor.layout(**options)
+        images, sizes, clips, known = [], [], [], []
+        for kind, path in self.media(record):
+            if kind == "image":
+                image = read_image(record.id, path)
+                images.append(processor.image_processor.cut(image, **options))
+                sizes.append((image.height, image.width))
+            else:
+                pixels, metadata = read_clip(
+                    record.id, path, frames, self.strategy, self.video_fps, processor.video_processor.squash
+                )
+                clips.append(pixels)
+                known.append(metadata)
+        tiles: dict[str, list[Sequence[Pixels]]] = {}
+        tensors: dict[str, torch.Tensor] = {}
+        if images:
+            tiles[PIXELS] = images
+            tensors["image_sizes"] = torch.tensor(sizes)
+            tensors["image_num_tiles"] = torch.tensor([len(image) for image in images])
+        if clips:
+            tiles[VIDEO_PIXELS] = clips
+            tensors["video_num_frames"] = torch.tensor([len(clip) for clip in clips])
+        return Media(tiles, tensors, visual_tokens(tensors, layout), known)
+
+    def media(self, record: InstructionRecord) -> list[tuple[str, Path]]:
+        """(`image` or `video`, file) of each medium, in the order in which the messages show them."""
+        return [
+            (block["type"], resolve_inside(self.root, block["path"]))
+            for message in self.messages(record)
+            for block in message["content"]
+            if block["type"] != "text"
+        ]
 
     def image_options(self, record: InstructionRecord) -> dict[str, Any]:
         """How the processor is to cut this record's images, where that is not its own way."""
@@ -180,71 +230,26 @@ class VideoPathCollator:
 
         return [{"role": message["role"], "content": blocks(message["content"])} for message in record.messages]
 
-    def _conversation(
-        self, record: InstructionRecord, frames: int, times: list[VideoPathVideoMetadata]
-    ) -> list[dict[str, Any]]:
-        def block(item: Mapping[str, Any]) -> dict[str, Any]:
-            if item["type"] == "text":
-                return {"type": "text", "text": item["text"]}
-            path = resolve_inside(self.root, item["path"])
-            if item["type"] == "image":
-                return {"type": "image", "image": self._image(record, path)}
-            return {"type": "video", "video": self._clip(record, path, frames, times)}
+    def _join(self, samples: Sequence[Sample]) -> dict[str, torch.Tensor]:
+        pad = self.processor.tokenizer.pad_token_id
+        ids = [sample.ids for sample in samples] or [torch.tensor([pad])]
+        labels = [sample.labels for sample in samples] or [torch.tensor([IGNORED])]
+        batch = {
+            "input_ids": pad_sequence(ids, batch_first=True, padding_value=pad),
+            "attention_mask": pad_sequence([torch.ones_like(one) for one in ids], batch_first=True),
+            "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED),
+        }
+        return {**batch, **self.inputs([sample.media for sample in samples])}
 
-        return [
-            {"role": message["role"], "content": [block(item) for item in message["content"]]}
-            for message in self.messages(record)
-        ]
-
-    def _image(self, record: InstructionRecord, path: Path) -> Any:
-        return read_image(record.id, path)
-
-    def _clip(self, record: InstructionRecord, path: Path, frames: int, times: list[VideoPathVideoMetadata]) -> Any:
-        """Frames of a clip; what is known of them is added to `times`."""
-        pixels, known = read_clip(record.id, path, frames, self.strategy, self.video_fps)
-        times.append(known)
-        return pixels
-
-
-class SampleCache:
-    """Encoded samples in memory, the one used longest ago first to go.
-
-    Args:
-        capacity (`int`): bytes; 0 keeps nothing.
-    """
-
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
-        self.size = 0
-        self._samples: OrderedDict[str, dict[str, torch.Tensor]] = OrderedDict()
-
-    def get(self, key: str) -> dict[str, torch.Tensor] | None:
-        """What was put under `key`, or `None`."""
-        if key in self._samples:
-            self._samples.move_to_end(key)
-        return self._samples.get(key)
-
-    def put(self, key: str, encoding: dict[str, torch.Tensor]) -> None:
-        """Keep an encoding if it fits."""
-        if _bytes(encoding) > self.capacity:
-            return
-        self._samples[key] = encoding
-        self.size += _bytes(encoding)
-        while self.size > self.capacity:
-            self.size -= _bytes(self._samples.popitem(last=False)[1])
-
-
-def _bytes(encoding: Mapping[str, torch.Tensor]) -> int:
-    return sum(tensor.nbytes for tensor in encoding.values())
-
-
-def _join(parts: Sequence[torch.Tensor], fill: int) -> torch.Tensor:
-    """Concatenate along the first dimension, the second filled up to the longest."""
-    length = max(part.shape[1] for part in parts)
-    shape = (sum(part.shape[0] for part in parts), length, *parts[0].shape[2:])
-    joined = torch.full(shape, fill, dtype=parts[0].dtype)
-    row = 0
-    for part in parts:
-        joined[row : row + part.shape[0], : part.shape[1]] = part
-        row += part.shape[0]
-    return joined
+    def inputs(self, media: Sequence[Media]) -> dict[str, torch.Tensor]:
+        """What the model is given of the media of several samples: pixels or features, and what counts them."""
+        tensors: dict[str, list[torch.Tensor]] = {}
+        tiles: dict[str, list[Sequence[Pixels]]] = {}
+        for shown in media:
+            for name, tensor in shown.tensors.items():
+                tensors.setdefault(name, []).append(tensor)
+            for name, items in shown.tiles.items():
+                tiles.setdefault(name, []).extend(items)
+        kinds = {PIXELS: self.processor.image_processor, VIDEO_PIXELS: self.processor.video_processor}
+        whole = {name: stack_filled(parts) for name, parts in tensors.items()}
+        return {**whole, **{name: values_of(kinds[name], items) for name, items in tiles.items()}}

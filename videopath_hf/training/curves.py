@@ -8,12 +8,13 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from videopath_hf.files import whole_lines, write_text
+from videopath_hf.files import read_json, whole_lines, write_text
 from videopath_hf.training.evaluating import EVALUATIONS, Round, best_round, read_rounds
 from videopath_hf.training.metering import GRAD_NORM
 
 PAGE = "training.html"
 _MOST_POINTS = 600
+_MOST_NAMED = 50
 _SECONDS = 60.0
 """Between two pages: one takes about a second to draw."""
 _PANELS = {
@@ -45,7 +46,9 @@ def collect_curves(lines: Sequence[dict[str, Any]], rounds: Sequence[Round]) -> 
     named = {key.removeprefix(GRAD_NORM).replace("_", " "): _points(lines, key) for key in norms}
     panels["gradient norm"] = {"all": _points(lines, "grad_norm"), **named}
     if rounds:
-        panels[_ACCURACY] = {"accuracy": [(found.step, found.accuracy) for found in rounds]}
+        panels[_ACCURACY] = {
+            "accuracy": [(found.step, found.accuracy) for found in rounds if found.accuracy is not None]
+        }
     return {title: curves for title, curves in panels.items() if any(curves.values())}
 
 
@@ -63,42 +66,55 @@ def write_page(out: Path, title: str) -> Path:
     from videopath_hf.reporting.figures import line_panels
     from videopath_hf.reporting.page import render, render_page
     from videopath_hf.training.build import LOG
+    from videopath_hf.training.stages import PREFLIGHT, QUARANTINE
 
     lines, rounds = read_log(out / LOG), read_rounds(out / EVALUATIONS)
+    start = read_json(out / PREFLIGHT) if (out / PREFLIGHT).exists() else None
+    broken = [json.loads(line) for line in whole_lines(out / QUARANTINE)]
+    left_out = [*(start["dropped"] if start else []), *broken]
     curves = collect_curves(lines, rounds)
     best = best_round(rounds)
-    shown = [] if best is None else [best] if best is rounds[-1] else [rounds[-1], best]
+    shown = [] if not rounds else [rounds[-1]] if best in (None, rounds[-1]) else [rounds[-1], best]
     body = render(
         "training.html",
-        cards=_cards(lines, rounds),
+        cards=_cards(lines, rounds, start, len(left_out)),
         curves=Markup(line_panels(curves, {_ACCURACY: 1.05})) if curves else "",
         rounds=[
             {"name": "Best round" if found is best else "Last round", "round": found, "answers": found.answers}
             for found in shown
         ],
+        start=start,
+        left_out=left_out[:_MOST_NAMED],
+        unnamed=max(0, len(left_out) - _MOST_NAMED),
     )
     write_text(out / PAGE, render_page(f"Training: {title}", body))
     return out / PAGE
 
 
-def _cards(lines: Sequence[dict[str, Any]], rounds: Sequence[Round]) -> list[dict[str, str]]:
+def _cards(
+    lines: Sequence[dict[str, Any]], rounds: Sequence[Round], start: dict[str, Any] | None, left_out: int
+) -> list[dict[str, str]]:
+    cards = []
+    if start is not None:
+        cards.append({"value": f"{start['samples']:,}", "label": f"samples, {left_out:,} left out"})
     if not lines:
-        return [{"value": "0", "label": "steps done"}]
-    cards = [
-        {"value": f"{lines[-1]['step']:,}", "label": "steps done"},
+        return [*cards, {"value": "0", "label": "steps done"}]
+    epoch = f", {lines[-1]['epoch']:.2f} epochs" if "epoch" in lines[-1] else ""
+    cards += [
+        {"value": f"{lines[-1]['step']:,}", "label": f"steps done{epoch}"},
         {"value": f"{lines[0]['loss']:.3f} → {lines[-1]['loss']:.3f}", "label": "loss, first and last step"},
     ]
     waits = [line["data_wait"] for line in lines if "data_wait" in line]
     if waits:
         cards.append({"value": f"{sum(waits) / len(waits):.1%}", "label": "of the time waiting for data"})
-    if (best := best_round(rounds)) is not None:
+    if (best := best_round(rounds)) is not None and best.accuracy is not None:
         label = f"right diagnoses of {len(best.answers)}, best round (step {best.step:,})"
         cards.append({"value": f"{best.accuracy:.0%}", "label": label})
     return cards
 
 
 class TrainingPage(TrainerCallback):
-    """Writes the page while a run goes on, at most once a minute, and when it ends."""
+    """Writes the page while a run goes on, at most once a minute; the stage writes it once more when it is done."""
 
     def __init__(self, out: Path, title: str) -> None:
         self.out, self.title = out, title
@@ -107,13 +123,5 @@ class TrainingPage(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Write it, if it is time."""
         if time.monotonic() - self._written > _SECONDS:
-            self.write()
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Write it."""
-        self.write()
-
-    def write(self) -> None:
-        """Write it now."""
-        write_page(self.out, self.title)
-        self._written = time.monotonic()
+            write_page(self.out, self.title)
+            self._written = time.monotonic()

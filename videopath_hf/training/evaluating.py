@@ -3,7 +3,8 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,33 +13,42 @@ from transformers import TrainerCallback
 
 from videopath_hf.errors import UserError
 from videopath_hf.files import append_line, whole_lines, write_text
-from videopath_hf.records import Answer, InstructionRecord, Score
+from videopath_hf.progress import note
+from videopath_hf.records import InstructionRecord, Score
 from videopath_hf.training.ranks import is_main
 from videopath_hf.training.recipe import EvaluationSettings, Recipe
 
 EVALUATIONS = "evaluations.jsonl"
 ACCURACY = "eval_diagnosis_accuracy"
 
-Examiner = Callable[[Any, Any, Sequence[InstructionRecord], Path, int], list[tuple[Answer, Score]]]
+Examiner = Callable[[Any, Any, Sequence[InstructionRecord], Path, int], list[tuple[str | None, Score]]]
 """Asks a model (with its processor) the questions of records, whose media lie below a folder, with answers of at most
-so many tokens; gives an answer and a score for each. [`~videopath_hf.evaluation.while_training.examine`] is one."""
+so many tokens; gives an answer and a score for each, or None and null for a record that cannot be asked about.
+[`~videopath_hf.evaluation.while_training.examine`] is one."""
 
 
 class Said(BaseModel):
-    """What a model in training said to one record's question; `right` is null where there is no score."""
+    """What a model in training said to one record's question.
+
+    `right` is null where there is no score, and `answer` where the question could not be asked: `reason` says why.
+    """
 
     id: str
     question: str
-    answer: str
+    answer: str | None
     reference: str | None
     right: bool | None
+    reason: str | None = None
 
 
 class Round(BaseModel):
-    """One round of questions: after how many steps, the share of right diagnoses, and every answer."""
+    """One round of questions: after how many steps, the share of right diagnoses, and every answer.
+
+    The share is of the answers that have a score, and null where none has.
+    """
 
     step: int
-    accuracy: float
+    accuracy: float | None
     answers: list[Said]
 
 
@@ -50,7 +60,8 @@ def read_rounds(path: Path, last_step: int | None = None) -> list[Round]:
 
 def best_round(rounds: Sequence[Round]) -> Round | None:
     """The round with the best score; of several the last, which had learnt most."""
-    return max(rounds, key=lambda found: (found.accuracy, found.step), default=None)
+    scored = [(found.accuracy, found.step, found) for found in rounds if found.accuracy is not None]
+    return max(scored, default=(None, 0, None))[2]
 
 
 def choose_held_out(recipe: Recipe, path: Path) -> list[InstructionRecord]:
@@ -163,15 +174,23 @@ class HeldOut(TrainerCallback):
             return
         start = time.perf_counter()
         found = self._ask(state.global_step)
-        better = self.best is None or found.accuracy >= self.best.accuracy
         self.rounds.append(found)
-        if better and self.keep is not None:
+        if self.best is found and self.keep is not None:
             self.keep()
         if is_main():
             append_line(self.path, json.dumps(found.model_dump(mode="json"), ensure_ascii=False))
         if self.exhausted:
             control.should_training_stop = True
         self.trainer.meter.exclude(time.perf_counter() - start)
+
+    def _tell(self, answers: Sequence[Said]) -> None:
+        """Say once which questions cannot be asked."""
+        missing = [said for said in answers if said.answer is None]
+        if missing and len(self.rounds) == 0 and is_main():
+            note(
+                f"{len(missing)} of {len(answers)} held-out questions cannot be asked and count for nothing, e.g. "
+                f"{missing[0].id}: {missing[0].reason}"
+            )
 
     def _ask(self, step: int) -> Round:
         import torch
@@ -181,20 +200,49 @@ class HeldOut(TrainerCallback):
         training = model.training
         model.eval()
         try:
-            with torch.no_grad(), self.trainer.compute_loss_context_manager():
+            with torch.no_grad(), self.trainer.compute_loss_context_manager(), _newline_held(base):
                 processor = self.trainer.processing_class
                 given = self.examiner(base, processor, self.records, self.root, self.settings.max_new_tokens)
-            answers = [_said(answer, score) for answer, score in given]
+            answers = [_said(record, *found) for record, found in zip(self.records, given, strict=True)]
+            self._tell(answers)
             right = [said.right for said in answers if said.right is not None]
-            accuracy = sum(right) / len(right) if right else 0.0
+            accuracy = sum(right) / len(right) if right else None
             should_log = self.trainer.control.should_log
-            self.trainer.log({ACCURACY: accuracy})
+            if accuracy is not None:
+                self.trainer.log({ACCURACY: accuracy})
             self.trainer.control.should_log = should_log  # logging ticks it off: the step's own line would be lost
         finally:
             model.train(training)
         return Round(step=step, accuracy=accuracy, answers=answers)
 
 
-def _said(answer: Answer, score: Score) -> Said:
+@contextmanager
+def _newline_held(model: Any) -> Iterator[None]:
+    """ZeRO-3 holds a module's own weights while the module is called, and a session asks past it for features."""
+    held = [parameter for name, parameter in model.named_parameters() if name.endswith("image_newline")]
+    if not any(hasattr(parameter, "ds_id") for parameter in held):
+        yield
+        return
+    import deepspeed
+
+    with deepspeed.zero.GatheredParameters(held):
+        kept = [parameter.is_external_param for parameter in held]
+        for parameter in held:
+            parameter.is_external_param = True  # or the first call of the module would let go of it
+        try:
+            yield
+        finally:
+            for parameter, before in zip(held, kept, strict=True):
+                parameter.is_external_param = before
+
+
+def _said(record: InstructionRecord, answer: str | None, score: Score) -> Said:
     right = None if score.value is None else score.value == 1
-    return Said(id=answer.id, question=answer.question, answer=answer.answer, reference=answer.reference, right=right)
+    return Said(
+        id=record.id,
+        question=record.question,
+        answer=answer,
+        reference=record.answer,
+        right=right,
+        reason=score.reason if right is None else None,
+    )

@@ -5,34 +5,29 @@ by the frames taken and by how they are made into pixels: anything else has anot
 They lie in safetensors shards that are written aside and renamed: what a kill leaves behind is whole, and goes on.
 """
 
-import copy
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from PIL import Image
-from transformers.image_processing_utils import BatchFeature
 
 from videopath_hf.data.media import media_paths
 from videopath_hf.files import content_hash
-from videopath_hf.modeling.videos_videopath_llava import VideoPathVideoMetadata, list_metadata
 from videopath_hf.progress import note, track
 from videopath_hf.records import InstructionRecord
-from videopath_hf.training.collator import SampleCache, VideoPathCollator
+from videopath_hf.training.collator import VideoPathCollator
+from videopath_hf.training.encoded import PIXELS, VIDEO_PIXELS, Media, SampleCache, visual_tokens
 from videopath_hf.training.feature_store import FeatureStore, Tensors
 from videopath_hf.training.reading import BrokenMediaError, clip_metadata
-from videopath_hf.training.samples import Survey, fingerprint, worker_context
+from videopath_hf.training.samples import Survey, fingerprint
+from videopath_hf.training.workers import worker_options
 
 SHARD_BYTES = 128_000_000
 """Features gathered in memory before they are written as one shard."""
 _VERSION = 1  # of what is stored; raise it where the same key would stand for something else
 _TILES = 32  # that the tower sees at once
-_PIXELS = ("pixel_values", "pixel_values_videos")
-_STORED = (*_PIXELS, "image_sizes", "image_num_tiles", "video_num_frames")
 
 
 class FeatureCollator(VideoPathCollator):
@@ -77,44 +72,19 @@ class FeatureCollator(VideoPathCollator):
         keys = [self.key(record, frames) for record, frames in records]
         return all(key is None or key in self.store for key in keys)
 
-    def _encode(self, record: InstructionRecord, frames: int) -> Tensors:
+    def show(self, record: InstructionRecord, frames: int) -> Media:
+        """The stored features of what a record shows: no file is decoded."""
         key = self.key(record, frames)
-        inner = copy.copy(self)
-        inner.processor = _with_stored(self.processor, self.store.get(key) if key is not None else {})
-        return super(FeatureCollator, inner)._encode(record, frames)
-
-    # Stand-ins for media, which nothing looks at: no file is decoded.
-
-    def _image(self, record: InstructionRecord, path: Path) -> Any:
-        return Image.new("RGB", (1, 1))
-
-    def _clip(self, record: InstructionRecord, path: Path, frames: int, times: list[VideoPathVideoMetadata]) -> Any:
+        stored = self.store.get(key) if key is not None else {}
+        clips = []
         if self.time_sentence:
-            times.append(clip_metadata(record.id, path, frames, self.strategy, self.video_fps))
-        return np.zeros((1, 1, 1, 3), dtype=np.uint8)
-
-
-class _Stored:
-    """An image or video processor that hands out what is stored, whatever it is given."""
-
-    def __init__(self, processor: Any, stored: Tensors) -> None:
-        self._processor = processor
-        self._stored = stored
-
-    def __call__(self, media: Any, **options: Any) -> Any:
-        found = {name: self._stored[name] for name in self._stored if name in self.model_input_names}
-        known = options.get("video_metadata")
-        return BatchFeature({**found, "video_metadata": list_metadata(known, len(media))} if known else found)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["_processor"], name)
-
-
-def _with_stored(processor: Any, stored: Tensors) -> Any:
-    held = copy.copy(processor)
-    held.image_processor = _Stored(processor.image_processor, stored)
-    held.video_processor = _Stored(processor.video_processor, stored)
-    return held
+            clips = [
+                clip_metadata(record.id, path, frames, self.strategy, self.video_fps)
+                for kind, path in self.media(record)
+                if kind == "video"
+            ]
+        layout = self.processor.layout(**self.image_options(record))
+        return Media({}, stored, visual_tokens(stored, layout), clips)
 
 
 def _preprocessing(collator: VideoPathCollator) -> list[Any]:
@@ -197,16 +167,8 @@ def _compute(
 ) -> None:
     from torch.utils.data import DataLoader
 
-    plain = copy.copy(collator)
-    plain.cache = SampleCache(0)  # each sample's pixels are wanted once
-    workers = config.dataloader_num_workers
-    loader = DataLoader(
-        pending,
-        batch_size=None,
-        num_workers=workers,
-        collate_fn=partial(_pixels, plain),
-        multiprocessing_context=worker_context(workers),
-    )
+    options = worker_options(config.dataloader_num_workers)
+    loader = DataLoader(pending, batch_size=None, collate_fn=partial(_pixels, collator), **options)
     model.model.vision_tower.to(config.device)  # a quantized decoder stays where it is
     training = model.training
     model.eval()
@@ -217,7 +179,8 @@ def _compute(
             continue
         with torch.inference_mode(), torch.autocast(config.device.type, torch.bfloat16, enabled=config.bf16):
             entries[key] = {
-                name: _features(model, value, dtype) if name in _PIXELS else value for name, value in sample.items()
+                name: _features(model, value, dtype) if name in (PIXELS, VIDEO_PIXELS) else value
+                for name, value in sample.items()
             }
         size += sum(value.nbytes for value in entries[key].values())
         if size >= SHARD_BYTES:
@@ -230,10 +193,10 @@ def _compute(
 
 def _pixels(collator: VideoPathCollator, sample: _Sample) -> tuple[str, Tensors | None]:
     try:
-        found = collator.encode(sample.record, sample.frames)
+        media = collator.show(sample.record, sample.frames or collator.num_frames)
     except BrokenMediaError:
         return sample.key, None
-    return sample.key, {name: value for name, value in found.items() if name in _STORED}
+    return sample.key, collator.inputs([media])
 
 
 def _features(model: Any, pixels: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -1,10 +1,8 @@
 """How many tokens a sample becomes, and how many frames fit its budget, found out without decoding its media."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from videopath_hf.files import resolve_inside
 from videopath_hf.modeling.packing_videopath_llava import num_image_tokens, num_tiles, num_video_tokens
-from videopath_hf.modeling.processing_videopath_llava import time_sentence
 from videopath_hf.records import InstructionRecord
 from videopath_hf.training.collator import VideoPathCollator
 from videopath_hf.training.reading import BrokenMediaError, SampleError, TooLongError, clip_metadata, image_size
@@ -32,6 +30,15 @@ class Measured(NamedTuple):
     fault: str | None = None
 
 
+class _Count(NamedTuple):
+    """Tokens, how many of them are trained on, inputs of the tower, and the most frames that one of the clips has."""
+
+    tokens: int
+    supervised: int
+    tiles: int
+    most: int
+
+
 class Measure:
     """Measures records exactly as a collator will encode them, from the headers of their media alone.
 
@@ -48,12 +55,14 @@ class Measure:
     def __call__(self, record: InstructionRecord) -> Measured:
         """What becomes of `record`; it never raises on a sample's fault, so that it can run in a worker process."""
         try:
-            tokens, tiles, most = self._count(record, self.collator.num_frames)
-            self.collator.check(record, self._supervised(record), tokens)
-            return Measured(record.id, tokens, tiles)
+            whole = self._count(record, self.collator.num_frames)
+            self.collator.check(record, whole.supervised, whole.tokens)
+            return Measured(record.id, whole.tokens, whole.tiles)
         except TooLongError as error:
-            fewer = self._fit(record, most) if self.fewer_frames else None
-            return fewer._replace(whole=tokens) if fewer else Measured(record.id, tokens, tiles, dropped=error.reason)
+            fewer = self._fit(record, whole.most) if self.fewer_frames else None
+            if fewer is not None:
+                return fewer._replace(whole=whole.tokens)
+            return Measured(record.id, whole.tokens, whole.tiles, dropped=error.reason)
         except BrokenMediaError as error:
             return Measured(record.id, dropped=error.reason)
         except SampleError as error:
@@ -67,63 +76,26 @@ class Measure:
         low, high = 1, most - 1
         while low <= high:
             middle = (low + high) // 2
-            tokens, tiles, _ = self._count(record, middle)
-            if tokens <= limit:
-                fits, low = Measured(record.id, tokens, tiles, frames=middle), middle + 1
+            count = self._count(record, middle)
+            if count.tokens <= limit:
+                fits, low = Measured(record.id, count.tokens, count.tiles, frames=middle), middle + 1
             else:
                 high = middle - 1
         return fits
 
-    def _count(self, record: InstructionRecord, frames: int) -> tuple[int, int, int]:
-        """Tokens, inputs of the tower, and the most frames that one of its clips has."""
-        collator, processor = self.collator, self.collator.processor
-        options = collator.image_options(record)
-        visual = tiles = most = 0
-        sentences = []
-        for kind, path in self._media(record):
+    def _count(self, record: InstructionRecord, frames: int) -> _Count:
+        collator = self.collator
+        layout = collator.processor.layout(**collator.image_options(record))
+        sizes, clips = [], []
+        for kind, path in collator.media(record):
             if kind == "image":
-                size, layout = image_size(record.id, path), processor.layout(**options)
-                count = num_tiles(size, layout)
-                visual += num_image_tokens(size, count, layout) - 1
+                sizes.append(image_size(record.id, path))
             else:
-                known = clip_metadata(record.id, path, frames, collator.strategy, collator.video_fps)
-                count = len(known.frames_indices)
-                visual += num_video_tokens(count, processor.layout()) - 1
-                most = max(most, count)
-                sentences.append(time_sentence(known))
-            tiles += count
-        text = self._text(record)
-        if collator.time_sentence:
-            parts = text.split(processor.video_token)
-            said = [f"{processor.video_token}\n{sentence}" for sentence in sentences]
-            text = "".join(part for pair in zip(parts, [*said, ""], strict=True) for part in pair)
-        return len(processor.tokenizer(text)["input_ids"]) + visual, tiles, most
-
-    def _media(self, record: InstructionRecord) -> list[tuple[str, Any]]:
-        return [
-            (block["type"], resolve_inside(self.collator.root, block["path"]))
-            for message in self._shown(record)
-            for block in message["content"]
-            if block["type"] != "text"
-        ]
-
-    def _shown(self, record: InstructionRecord) -> list[dict[str, Any]]:
-        return self.collator.messages(record)
-
-    def _text(self, record: InstructionRecord) -> str:
-        """The prompt with one placeholder for each medium."""
-        processor = self.collator.processor
-        text: str = processor.apply_chat_template(
-            self._shown(record), chat_template=self.collator.chat_template, tokenize=False
-        )
-        return text
-
-    def _supervised(self, record: InstructionRecord) -> int:
-        found = self.collator.processor.tokenizer.apply_chat_template(
-            self._shown(record),
-            chat_template=self.collator.chat_template,
-            tokenize=True,
-            return_dict=True,
-            return_assistant_tokens_mask=True,
-        )
-        return sum(found["assistant_masks"])
+                clips.append(clip_metadata(record.id, path, frames, collator.strategy, collator.video_fps))
+        tiles = [num_tiles(size, layout) for size in sizes]
+        taken = [len(clip.frames_indices or ()) for clip in clips]
+        visual = [num_image_tokens(size, count, layout) for size, count in zip(sizes, tiles, strict=True)]
+        visual += [num_video_tokens(count, layout) for count in taken]
+        prompt = collator.prompt(record, clips)
+        tokens = len(prompt.ids) + sum(visual) - len(visual)  # each has a placeholder already
+        return _Count(tokens, int(prompt.trained.sum()), sum(tiles) + sum(taken), max(taken, default=0))

@@ -1,6 +1,6 @@
 """What training takes on one GPU, by what it is for; every figure is bytes, from shapes alone."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from videopath_hf.modeling.configuration_videopath_llava import VideoPathLlavaConfig
 from videopath_hf.training.recipe import Recipe
@@ -105,9 +105,7 @@ def _activations(recipe: Recipe, config: VideoPathLlavaConfig, batch: Batch, bf1
     )
     decoder = _layers(text.num_hidden_layers, tokens * stream * text.hidden_size, tokens * layer, recompute)
     seen = batch.samples * batch.tiles * (tower.image_size // tower.patch_size) ** 2
-    tower_layer = 2 * (_FLOAT + size) * tower.hidden_size + size * (
-        5 * tower.hidden_size + 2 * tower.intermediate_size
-    )
+    tower_layer = 2 * (_FLOAT + size) * tower.hidden_size + size * (5 * tower.hidden_size + 2 * _tower_mlp(tower))
     if recipe.trainable.vision_tower:
         vision = _layers(tower.num_hidden_layers, seen * _FLOAT * tower.hidden_size, seen * tower_layer, recompute)
     else:
@@ -116,6 +114,12 @@ def _activations(recipe: Recipe, config: VideoPathLlavaConfig, batch: Batch, bf1
     # A frozen tower's widest moment is over before the decoder begins.
     passing = 0.0 if recipe.trainable.vision_tower else seen * tower_layer
     return max(vision + projector + decoder, passing)
+
+
+def _tower_mlp(tower: Any) -> int:
+    """Width of the tower's feed-forward layers; DINOv2 says it as a multiple of its own."""
+    given = getattr(tower, "intermediate_size", None)
+    return int(given if given is not None else tower.mlp_ratio * tower.hidden_size)
 
 
 def _layers(count: int, between: float, inside: float, recompute: bool) -> float:

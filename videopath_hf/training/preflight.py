@@ -1,12 +1,12 @@
 """What a stage is about to do, shown before its first step: what learns, how long samples are, how much memory."""
 
-import os
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from videopath_hf.training.memory import Batch, Memory, training_memory
 from videopath_hf.training.parts import parameter_table
+from videopath_hf.training.ranks import is_sharded
 from videopath_hf.training.recipe import Recipe
 from videopath_hf.training.samples import Survey
 from videopath_hf.training.shapes import count_parts
@@ -34,7 +34,8 @@ class Preflight(NamedTuple):
         """The figures for `run.json`."""
         sizes = {"total": self.memory.total, **self.memory._asdict()}
         memory = {name: round(size) for name, size in sizes.items()}
-        return {"memory": memory, "histogram": [bin_._asdict() for bin_ in self.histogram]}
+        histogram = [bin_._asdict() for bin_ in self.histogram]
+        return {"parameters": self.parameters, "memory": memory, "histogram": histogram}
 
 
 def inspect_stage(model: Any, config: Any, recipe: Recipe, survey: Survey, args: Any) -> Preflight:
@@ -54,7 +55,7 @@ def inspect_stage(model: Any, config: Any, recipe: Recipe, survey: Survey, args:
         count_parts(model),
         batch,
         gpus=args.world_size,
-        sharded=any(os.environ.get(f"ACCELERATE_USE_{kind}") == "true" for kind in ("FSDP", "DEEPSPEED")),
+        sharded=is_sharded(),
         bf16=bool(args.bf16),
         on_gpu=not args.use_cpu,
     )
@@ -89,6 +90,7 @@ def describe(preflight: Preflight, budget: int) -> str:
 
 
 def _share(row: Mapping[str, int]) -> str:
+    """What learns of a part, in words."""
     if not row["trainable"]:
         return f"frozen, {row['total']:,} parameters"
     return f"{row['trainable']:,} of {row['total']:,} parameters"

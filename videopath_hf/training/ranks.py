@@ -11,3 +11,8 @@ def is_main() -> bool:
 def world_size() -> int:
     """How many processes train together."""
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_sharded() -> bool:
+    """Whether the launcher shards the model over the processes (FSDP or DeepSpeed)."""
+    return any(os.environ.get(f"ACCELERATE_USE_{kind}") == "true" for kind in ("FSDP", "DEEPSPEED"))

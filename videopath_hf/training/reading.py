@@ -6,6 +6,7 @@ from typing import Any
 from videopath_hf.errors import UserError
 from videopath_hf.modeling.videos_videopath_llava import VideoPathVideoMetadata
 from videopath_hf.video.container import VideoError
+from videopath_hf.video.decode import Transform
 from videopath_hf.video.frame_index import frame_index
 from videopath_hf.video.sampling import Strategy, sample_indices, sample_video
 
@@ -57,15 +58,15 @@ def image_size(sample: str, path: Path) -> tuple[int, int]:
 
 
 def read_clip(
-    sample: str, path: Path, frames: int, strategy: Strategy, video_fps: float
+    sample: str, path: Path, frames: int, strategy: Strategy, video_fps: float, transform: Transform
 ) -> tuple[Any, VideoPathVideoMetadata]:
-    """The frames taken of a clip, uint8 [F, H, W, 3], and what the time sentence says of them.
+    """The frames taken of a clip, each through `transform` as soon as it is decoded, and what is known of them.
 
     Raises:
         BrokenMediaError: the file does not decode.
     """
     try:
-        taken = sample_video(path, frames, strategy, video_fps=video_fps)
+        taken = sample_video(path, frames, strategy, video_fps=video_fps, transform=transform)
         return taken.frames, _metadata(frame_index(path).times, taken.indices)
     except VideoError as error:
         raise BrokenMediaError(sample, path, error) from None

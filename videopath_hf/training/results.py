@@ -5,6 +5,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
 from videopath_hf.files import atomic_dir
 from videopath_hf.training.merge import merge_adapter, save_adapter
 from videopath_hf.training.ranks import is_main
@@ -25,6 +27,9 @@ def save_result(trainer: Any, recipe: Recipe, base: str, out: Path) -> None:
     """Write what the stage is for into `out`; all ranks together."""
     if not (out / _BEST).is_dir():
         _write(trainer, recipe, base, out / _LAST)
+    # While transformers knows of a trainer's ZeRO-3 it loads every model in parts, by all ranks together: the first
+    # rank, which merges alone, and the next stage want whole ones.
+    unset_hf_deepspeed_config()
     if not is_main():
         return
     written = out / _BEST if (out / _BEST).is_dir() else out / _LAST

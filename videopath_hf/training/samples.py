@@ -22,8 +22,10 @@ from videopath_hf.training.lengths import Measure
 from videopath_hf.training.reading import SampleError
 from videopath_hf.training.recipe import Recipe
 from videopath_hf.training.stored import StoredRecords, spool, stored_records
+from videopath_hf.training.workers import worker_options
 
 _SAMPLED = 1 << 16
+_NAMED_SOURCES = 100  # in run.json
 _WORTH_WORKERS = 2000
 """Samples from which on it pays to start processes that read headers."""
 
@@ -128,6 +130,17 @@ def data_hash(records: Iterable[InstructionRecord], root: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def origins(records: Iterable[InstructionRecord]) -> dict[str, Any]:
+    """Where records are from: how many of them under each licence, and of the most frequent sources."""
+    licences: Counter[str] = Counter()
+    sources: Counter[str] = Counter()
+    for record in records:
+        licences[record.licence] += 1
+        sources[record.source] += 1
+    named = dict(sources.most_common(_NAMED_SOURCES))
+    return {"licences": dict(licences), "sources": named, "source_count": len(sources)}
+
+
 def fingerprint(path: Path) -> str:
     """What a medium is known by: its size and a hash of its first and last 64 KiB."""
     size = path.stat().st_size
@@ -153,12 +166,9 @@ def survey_samples(
     from torch.utils.data import DataLoader
 
     measure = Measure(collator, fewer_frames)
-    workers = workers if len(records) >= _WORTH_WORKERS else 0
-    context = worker_context(workers)
+    options = worker_options(workers if len(records) >= _WORTH_WORKERS else 0)
     dataset: Any = records  # read where they lie, by the processes that measure them
-    loader = DataLoader(
-        dataset, batch_size=None, num_workers=workers, collate_fn=measure, multiprocessing_context=context
-    )
+    loader = DataLoader(dataset, batch_size=None, collate_fn=measure, **options)
     survey = Survey()
     for found in track(loader, "Measuring samples", len(records)):
         if found.fault is not None:
@@ -171,11 +181,6 @@ def survey_samples(
         if found.frames is not None:
             survey.fewer.append(FewerFrames(id=found.id, frames=found.frames, length=found.tokens, whole=found.whole))
     return survey
-
-
-def worker_context(workers: int) -> str | None:
-    """How worker processes are started: anew, since one forked from a process that has decoded a video may hang."""
-    return "spawn" if workers else None
 
 
 def check_dropped(dropped: Sequence[DroppedSample], total: int, limit: float) -> None:

@@ -21,13 +21,14 @@ from videopath_hf.runs import Steps, claim_output
 from videopath_hf.training.claims import check_begun, write_begun
 from videopath_hf.training.extras import check_extras
 from videopath_hf.training.quiet import quiet_libraries
-from videopath_hf.training.ranks import is_main, world_size
+from videopath_hf.training.ranks import is_main, is_sharded, world_size
 from videopath_hf.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from videopath_hf.training.evaluating import Exam, Examiner
 
 RUN = "run.json"
+PREFLIGHT = "preflight.json"
 QUARANTINE = "quarantine.jsonl"
 ADAPTER = "adapter"
 MERGED = "merged"
@@ -86,8 +87,9 @@ def run_stage(recipe: Recipe, examiner: "Examiner | None" = None) -> StageResult
             [`~videopath_hf.training.evaluating.Examiner`].
 
     Writes into the recipe's `out`: the model and its processor (with adapters: `adapter/` and `merged/` instead),
-    `log.jsonl` with a line a step, `training.html` with its curves, `evaluations.jsonl` with answers to held-out
-    questions, `run.json` with what was trained, on what, and what was left out.
+    `preflight.json` before the first step (what learns, lengths, memory, what is left out), `log.jsonl` with a line a
+    step, `training.html` with its curves, `evaluations.jsonl` with answers to held-out questions, `run.json` with what
+    was trained, on what, and what was left out.
 
     Raises:
         UserError: something is missing or wrong in the recipe, the data or the model; the folder holds another run
@@ -160,16 +162,17 @@ def _train(job: _Job) -> None:
         survey = _survey(job, collator)
     if recipe.cache_features is not None:
         collator = store_features(model, collator, job.records, survey, recipe.cache_features, config)
-    checkpoint = checkpoints.last_good(out / CHECKPOINTS)
+    checkpoint, held_out = _resume_from(job, out / CHECKPOINTS)
     resumed = checkpoints.step_of(checkpoint) if checkpoint else 0
     quarantine = Quarantine(out / QUARANTINE, survey.dropped, len(job.records), recipe.data.max_dropped)
     base = model.config
-    held_out = job.exam.callback(job.data, out, resumed) if job.exam else None
     trainer = make_trainer(model, recipe, config, job.records, survey, collator, out, resumed, held_out, quarantine)
     preflight = inspect_stage(trainer.model, base, recipe, survey, config)
     if is_main():
         _announce(job, survey, resumed)
         note(describe(preflight, recipe.max_length))
+        left_out = [sample.model_dump() for sample in survey.dropped]
+        write_json(out / PREFLIGHT, {"samples": len(survey.lengths), "dropped": left_out, **preflight.as_json()})
     with explain_disk("the trained model", out):
         if held_out is not None and held_out.settings.keep_best:
             held_out.keep = partial(keep_best, trainer, recipe, job.model, out)
@@ -193,7 +196,7 @@ def _report(job: _Job, survey: Any, trainer: Any, resumed: int) -> dict[str, Any
     from videopath_hf.training.build import LOG
     from videopath_hf.training.curves import write_page
     from videopath_hf.training.evaluating import summarise
-    from videopath_hf.training.parts import parameter_table
+    from videopath_hf.training.samples import origins
 
     write_page(job.out, job.recipe.label)
     lines = (job.out / LOG).read_text(encoding="utf-8").splitlines()
@@ -204,12 +207,12 @@ def _report(job: _Job, survey: Any, trainer: Any, resumed: int) -> dict[str, Any
         "recipe": job.recipe.model_dump(mode="json"),
         "model_hash": job.model_hash,
         "data_hash": job.data_hash,
+        "data": origins(job.records),
         "records": len(job.records),
         "samples": len(survey.lengths),
         "dropped": [sample.model_dump() for sample in survey.dropped],
         "fewer_frames": [sample.model_dump() for sample in survey.fewer],
         "tokens": {"longest": max(survey.lengths.values()), "total": sum(survey.lengths.values())},
-        "parameters": parameter_table(trainer.model),
         "pixel_change": trainer.pixel_change,
         "steps": trainer.state.global_step,
         "resumed_step": resumed,
@@ -233,23 +236,48 @@ def _survey(job: _Job, collator: Any) -> Any:
     return survey
 
 
+def _resume_from(job: _Job, folder: Path) -> tuple[Path | None, Any]:
+    """The checkpoint to go on from, and the exam as it stood there."""
+    from videopath_hf.training import checkpoints
+
+    def exam(step: int) -> Any:
+        return job.exam.callback(job.data, job.out, step) if job.exam else None
+
+    checkpoint = checkpoints.last_good(folder)
+    step = checkpoints.step_of(checkpoint) if checkpoint else 0
+    held_out = exam(step)
+    if checkpoint is None or not (is_sharded() and _ended(checkpoint, held_out)):
+        return checkpoint, held_out
+    # A sharded model is put together by training only: what a kill came after is done again.
+    checkpoint = checkpoints.last_good(folder, below=step)
+    return checkpoint, exam(checkpoints.step_of(checkpoint) if checkpoint else 0)
+
+
+def _ended(checkpoint: Path, held_out: Any) -> bool:
+    """Whether there was nothing left to train: the kill came between the last step and the end."""
+    state = read_json(checkpoint / "trainer_state.json")
+    return state["global_step"] >= state["max_steps"] or (held_out is not None and held_out.exhausted)
+
+
 def _run_trainer(trainer: Any, checkpoint: Path | None, held_out: Any) -> None:
     from videopath_hf.training.callbacks import StepBar
+    from videopath_hf.training.checkpoints import step_of
 
-    if checkpoint is not None:
-        state = read_json(checkpoint / "trainer_state.json")
-        ended = state["global_step"] >= state["max_steps"] or (held_out is not None and held_out.exhausted)
-        if ended:  # killed between its last step and its end
-            trainer._load_from_checkpoint(str(checkpoint))
-            trainer.state.global_step = state["global_step"]
-            trainer.pixel_change = trainer.check_pixels()
-            return
+    if checkpoint is not None and _ended(checkpoint, held_out):
+        trainer._load_from_checkpoint(str(checkpoint))
+        trainer.state.global_step = step_of(checkpoint)
+        trainer.pixel_change = trainer.check_pixels()
+        return
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     finally:
         for callback in trainer.callback_handler.callbacks:
             if isinstance(callback, StepBar):
                 callback.close()
+        if "wandb" in trainer.args.report_to:  # it would go on in the next stage of this process
+            import wandb
+
+            wandb.finish()
 
 
 def _clear(out: Path) -> None:

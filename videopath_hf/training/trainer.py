@@ -1,7 +1,7 @@
 """TRL's SFT trainer for clips: pixels proven to arrive, batches of one modality, a rate of its own for the tower."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from videopath_hf.training.metering import Meter, Metered
 from videopath_hf.training.parts import vision_tower_parameters
 from videopath_hf.training.quarantine import Quarantine
 from videopath_hf.training.reading import SampleError
-from videopath_hf.training.samples import worker_context
 from videopath_hf.training.saving import explain_disk, save_processor, save_weights
+from videopath_hf.training.workers import worker_options
 
 VISION_GROUP = "vision_tower"
 
@@ -87,10 +87,9 @@ class VideoPathSFTTrainer(Metered, SFTTrainer):
             self.train_dataset,
             batch_sampler=self.batches,
             collate_fn=self.data_collator,
-            num_workers=workers,
             pin_memory=self.args.dataloader_pin_memory,
             persistent_workers=workers > 0,
-            multiprocessing_context=worker_context(workers),
+            **worker_options(workers),
         )
         return self.accelerator.prepare(loader)
 
@@ -127,16 +126,25 @@ class VideoPathSFTTrainer(Metered, SFTTrainer):
             for (of_tower, decays), parameters in sorted(groups.items(), key=lambda item: item[0])
         ]
 
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
+        """The batches of one optimizer step; broken samples of any rank are set aside by all ranks together."""
+        found = super().get_batch_samples(*args, **kwargs)
+        self._set_aside(found[0])
+        return found
+
+    def _set_aside(self, batches: Sequence[dict[str, Any]]) -> None:
+        broken = [sample for batch in batches for sample in batch.pop(QUARANTINED, [])]
+        if self.quarantine is not None:
+            self.quarantine.share(broken, self.accelerator)
+        elif broken:
+            raise SampleError(*broken[0])
+
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """TRL's loss; raises `UserError` naming the samples where it is not finite."""
         inputs = dict(inputs)
         samples = inputs.pop(SAMPLE_IDS, [])
-        if broken := inputs.pop(QUARANTINED, []):
-            if self.quarantine is None:
-                raise SampleError(*broken[0])
-            self.quarantine.add(broken)
         result = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         loss = result[0] if return_outputs else result
         if not torch.isfinite(loss):
@@ -172,16 +180,17 @@ class VideoPathSFTTrainer(Metered, SFTTrainer):
         return changes
 
     def _first_batch(self, positions: list[int]) -> dict[str, Any]:
-        """The first batch of samples of which at least one decodes."""
+        """The first batch of which every rank can decode a sample."""
         size = self.batches.batch_size
         for start in range(0, len(positions), size):
             rows = [self.train_dataset[position] for position in positions[start : start + size]]
             batch: dict[str, Any] = self.data_collator(rows)
-            if batch[SAMPLE_IDS]:
+            reasons = [reason for _, reason in batch.get(QUARANTINED, [])]
+            self._set_aside([batch])
+            held = torch.tensor([len(batch[SAMPLE_IDS])], device=self.accelerator.device)
+            if int(self.accelerator.gather(held).min()):  # what one rank can read, another may not
                 return batch
-            if self.quarantine is not None:
-                self.quarantine.add(batch[QUARANTINED])
-        raise UserError(f"none of {len(positions)} samples can be read, e.g. {batch[QUARANTINED][0][1]}")
+        raise UserError(f"none of {len(positions)} samples can be read, e.g. {reasons[0]}")
 
     def _probe_loss(self, batch: Mapping[str, Any]) -> float:
         training = self.model.training

@@ -24,7 +24,7 @@ Transform = Callable[[Pictures], Pictures]
 SEEK_PAYS = 16
 """Frames: a seek empties the decoder's threads, which costs about as much as decoding a few."""
 
-_MOST_READERS = 4  # each holds a decoder's pictures: some 30 MB at 720p
+_most_readers = 4  # each holds a decoder's pictures: some 30 MB at 720p
 _LEAST = 2 * SEEK_PAYS  # frames of a part: shorter ones would be decoded through by the readers of those beside them
 _PARTS = 16  # for each reader: the last one to finish is late by a part of its work only
 _ORDER = ("pyav", "torchcodec", "decord")
@@ -33,6 +33,12 @@ _ORDER = ("pyav", "torchcodec", "decord")
 def cpus() -> int:
     """Processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def set_most_readers(count: int) -> None:
+    """Let this process read a video with at most so many readers: 1 where many processes each read their own."""
+    global _most_readers
+    _most_readers = count
 
 
 def unusable(backend: str) -> str | None:
@@ -86,7 +92,7 @@ def read_pyav(path: Path, index: FrameIndex, numbers: list[int], transform: Tran
 
 
 def _read_pyav(path: Path, index: FrameIndex, numbers: list[int], transform: Transform | None) -> Pictures:
-    count = min(cpus(), _MOST_READERS)
+    count = min(cpus(), _most_readers)
     parts = _split(index, numbers, count * _PARTS) if index.pts is not None else [numbers]
     wanted = index.wanted(numbers)
     # The threads of one decoder wait for each other: they pay only where there are fewer stretches than cores.

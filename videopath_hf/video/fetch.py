@@ -61,6 +61,7 @@ def download(
     what: str = "video",
     max_bytes: int = MAX_BYTES,
     max_seconds: float = MAX_SECONDS,
+    opener: urllib.request.OpenerDirector | None = None,
 ) -> None:
     """Write what a web address or a `data:` address in base64 holds into an open file.
 
@@ -70,9 +71,11 @@ def download(
         what (`str`, defaults to `"video"`): what messages call it.
         max_bytes (`int`, defaults to 2 GB): most that is accepted, by the server's word and by count.
         max_seconds (`float`, defaults to 3600): longest time that it may take altogether.
+        opener (`urllib.request.OpenerDirector`, *optional*): what connects; of
+            [`~videopath_hf.video.public.public_opener`], it goes to public addresses only.
 
     Raises:
-        VideoError: if it cannot be had, is too large or takes too long.
+        VideoError: if it is no such address, cannot be had, is too large or takes too long.
     """
     name = f"{what} {_shorten(address)}"
     if address.startswith("data:"):
@@ -80,7 +83,7 @@ def download(
         return
     deadline = time.monotonic() + max_seconds
     try:
-        with _open(address, name, min(_TIMEOUT, max_seconds)) as answer:
+        with _open(opener or _OPENER, address, name, min(_TIMEOUT, max_seconds)) as answer:
             _copy(answer, file, name, max_bytes, deadline, max_seconds)
     except VideoError:
         raise
@@ -92,14 +95,16 @@ def download(
         raise VideoError(f"{name} cannot be fetched: {why}") from None
 
 
-def _open(address: str, name: str, timeout: float) -> Any:
+def _open(opener: urllib.request.OpenerDirector, address: str, name: str, timeout: float) -> Any:
     """The answer of a web address, or of the one that it redirects to in the end.
 
     urllib would follow redirects to other protocols, and read a redirect's own content whole, however long it is.
     """
+    if not is_address(address):
+        raise VideoError(f"{name} cannot be fetched: it is no address that starts with http://, https:// or data:")
     for _ in range(_REDIRECTS):
         try:
-            return _OPENER.open(address, timeout=timeout)
+            return opener.open(address, timeout=timeout)
         except urllib.error.HTTPError as error:
             target = error.headers.get("Location")
             if error.code not in (301, 302, 303, 307, 308) or target is None:
@@ -111,12 +116,14 @@ def _open(address: str, name: str, timeout: float) -> Any:
     raise VideoError(f"{name} cannot be fetched: it redirects more than {_REDIRECTS} times")
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Leaves it to `download` to follow redirects."""
+
     def redirect_request(self, *args: Any, **kwargs: Any) -> None:
         """None leaves the answer as an error, which `_open` reads."""
 
 
-_OPENER = urllib.request.build_opener(_NoRedirects)
+_OPENER = urllib.request.build_opener(NoRedirects)
 
 
 def _copy(answer: Any, file: BinaryIO, name: str, max_bytes: int, deadline: float, max_seconds: float) -> None:
@@ -140,12 +147,15 @@ def _copy(answer: Any, file: BinaryIO, name: str, max_bytes: int, deadline: floa
 
 def _from_base64(address: str, name: str, max_bytes: int) -> bytes:
     text = address.partition(",")[2]
-    if len(text) // 4 * 3 > max_bytes + 2:
+    if len(text) // 4 * 3 > max_bytes + 2:  # without making it
         raise _too_large(name, len(text) // 4 * 3, max_bytes)
     try:
-        return base64.b64decode(text, validate=True)
+        content = base64.b64decode(text, validate=True)
     except binascii.Error as error:
         raise VideoError(f"{name} is not valid base64 ({error})") from None
+    if len(content) > max_bytes:
+        raise _too_large(name, len(content), max_bytes)
+    return content
 
 
 def _too_large(name: str, size: int | None, max_bytes: int) -> VideoError:

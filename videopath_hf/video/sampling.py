@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from videopath_hf.video.decode import Backend, Pictures, read_frames
+from videopath_hf.video.decode import Backend, Pictures, Transform, read_frames
 from videopath_hf.video.frame_index import frame_index
 
 Strategy = Literal["uniform", "fps"]
@@ -16,7 +16,7 @@ class SampledVideo(NamedTuple):
     """The frames of a clip that a model sees.
 
     Args:
-        frames (`np.ndarray`): uint8 [F, H, W, 3] RGB.
+        frames (`np.ndarray`): uint8 [F, H, W, 3] RGB, or what `transform` made of them.
         indices (`np.ndarray`): int64 [F], their numbers in the video.
         times (`np.ndarray`): float64 [F], seconds from the start of the video.
     """
@@ -64,8 +64,9 @@ def sample_video(
     strategy: Strategy = "uniform",
     backend: Backend = "pyav",
     video_fps: float = 1.0,
+    transform: Transform | None = None,
 ) -> SampledVideo:
-    """Read the frames of a clip that `sample_indices` chooses.
+    """Read the frames of a clip that `sample_indices` chooses; `transform` as of `read_frames`.
 
     Raises:
         VideoError: for a file that is not a video or does not decode.
@@ -73,4 +74,4 @@ def sample_video(
     times = frame_index(path).times
     fps = (len(times) - 1) / float(times[-1] - times[0]) if len(times) > 1 else 1.0
     indices = sample_indices(len(times), fps, num_frames, strategy, video_fps)
-    return SampledVideo(read_frames(path, indices.tolist(), backend), indices, times[indices])
+    return SampledVideo(read_frames(path, indices.tolist(), backend, transform), indices, times[indices])

@@ -13,8 +13,9 @@ SITE = import sysconfig; print(sysconfig.get_path("purelib"))
 # The longest first.
 APART := curation training evaluation modeling
 PARTS := $(addprefix test-,$(APART) others)
+APP_PARTS := test-app-browser test-app-others
 
-.PHONY: demo test test-app quality bench docs $(PARTS)
+.PHONY: demo test test-app quality bench docs $(PARTS) $(APP_PARTS)
 
 demo: $(INSTALLED)
 	$(BIN)/videopath demo
@@ -31,7 +32,13 @@ test-others: $(INSTALLED)
 	$(BIN)/python -m pytest $(addprefix --ignore tests/,$(APART))
 
 test-app: $(APP_INSTALLED)
-	$(APP_VENV)/bin/python -m pytest tests/serving/app
+	$(MAKE) --jobs 2 --keep-going --no-print-directory $(APP_PARTS)
+
+test-app-browser: $(APP_INSTALLED)
+	$(APP_VENV)/bin/python -m pytest tests/serving/app/test_browser.py
+
+test-app-others: $(APP_INSTALLED)
+	$(APP_VENV)/bin/python -m pytest tests/serving/app --ignore tests/serving/app/test_browser.py
 
 quality: $(INSTALLED)
 	$(BIN)/ruff check .

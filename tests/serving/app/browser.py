@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.serving.app.conftest import served
-from tests.serving.app.reading_model import FRAMES, OTHER_ANSWERS, train_reader
+from tests.serving.app.reading_model import FRAMES, train_readers
 
 WHY = "the app's extra or playwright is not installed: make test-app installs them"
 pytest.importorskip("gradio", reason=WHY)
@@ -41,23 +41,23 @@ def artefacts() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """The README's command for two models, with smaller limits; the models are in folders of the names it uses."""
     folder = tmp_path_factory.mktemp("app")
-    train_reader(folder / "merged", seed=3)
-    train_reader(folder / "stage1", OTHER_ANSWERS, steps=40, seed=1)
+    clips = train_readers(folder)
     (command,) = re.findall(r"^videopath (app .*--compare.*?)\s*#", _README.read_text(encoding="utf-8"), re.MULTILINE)
     settings = [word for setting in (*_SETTINGS, f"frames={FRAMES}") for word in ("--set", setting)]
     words = ["-m", "videopath_hf", *shlex.split(command), "--uploads", "uploads", *settings]
     with served(words, cwd=folder) as address:
-        yield App(address, folder / "uploads", folder / "merged_clips")
+        yield App(address, folder / "uploads", clips)
     assert list((folder / "uploads").iterdir()) == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """The system's Chromium, without a window."""
+    """The system's Chromium, without a window. Playwright's event loop runs in this thread as long as it is open, so
+    that no other module's test could run one."""
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("chromium is not installed (apt-get install chromium)")

@@ -32,11 +32,19 @@ OTHER_ANSWERS = {
 FRAMES = 12
 
 
-def train_reader(out: Path, answers: Mapping[str, str] = ANSWERS, steps: int = 50, seed: int = 0) -> Path:
+def train_readers(folder: Path) -> Path:
+    """Train the two models of the tests, `merged` and `stage1` in `folder`; gives the folder of the clips they know."""
+    clips = folder / "clips"
+    clips.mkdir(parents=True)
+    cut_examples(clips)
+    _train(folder / "merged", clips, ANSWERS, steps=50, seed=3)
+    _train(folder / "stage1", clips, OTHER_ANSWERS, steps=40, seed=1)
+    return clips
+
+
+def _train(out: Path, folder: Path, answers: Mapping[str, str], steps: int, seed: int) -> None:
     """Train a tiny model on the examples' first two question wordings, and save it in `out`."""
-    folder = out.with_name(f"{out.name}_clips")
-    folder.mkdir(parents=True)
-    clips = [example.path for example in cut_examples(folder) if example.path.name in answers]
+    clips = [folder / name for name in answers]
     asked = questions(ANY_ORGAN, "video")[:2]
     build_tiny([*answers.values(), *asked] * 4, out, seed)
     model, processor = load_model(out)
@@ -50,7 +58,6 @@ def train_reader(out: Path, answers: Mapping[str, str] = ANSWERS, steps: int = 5
         optimiser.step()
         optimiser.zero_grad()
     save_checkpoint(model.eval(), processor, out)
-    return out
 
 
 def _inputs(processor: Any, clip: Path, question: str, answer: str) -> dict[str, Any]:
@@ -65,9 +72,7 @@ def _inputs(processor: Any, clip: Path, question: str, answer: str) -> dict[str,
 
 def main(arguments: Sequence[str]) -> None:
     """Train the two models of the screenshots in a folder: `python -m tests.serving.app.reading_model FOLDER`."""
-    out = Path(arguments[0])
-    train_reader(out / "merged", seed=3)
-    train_reader(out / "stage1", OTHER_ANSWERS, steps=40, seed=1)
+    train_readers(Path(arguments[0]))
 
 
 if __name__ == "__main__":

@@ -11,10 +11,12 @@ from tests.serving.app.browser import App, Page, app, artefacts, chromium, visit
 from tests.serving.app.reading_model import ANSWERS, FRAMES, OTHER_ANSWERS
 from videopath_hf import RESEARCH_NOTICE
 from videopath_hf.instructions.answers import parse_answer
+from videopath_hf.serving.app.presets import questions
 from videopath_hf.video.encode import write_clip
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 Open = Callable[..., Page]
+SIDEWAYS = "document.documentElement.scrollWidth > innerWidth"
 
 
 def test_a_clip_is_brought_asked_about_and_answered_by_both_models(
@@ -25,6 +27,7 @@ def test_a_clip_is_brought_asked_about_and_answered_by_both_models(
     assert page.text(".vp-notice") == RESEARCH_NOTICE
     page.shoot(artefacts, "1280_start")
     page.bring()
+    page.shoot(artefacts, "1280_clip")
     assert page.tab.locator(".vp-marks button").count() == page.tab.locator(".vp-strip img").count() == FRAMES
     assert "8.4 s" in page.text(".vp-facts")
     page.ask()
@@ -138,6 +141,9 @@ def test_the_case_report_is_downloaded(visit: Open, artefacts: Path, tmp_path: P
         assert words in said
     assert paper.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
     paper.screenshot(path=str(artefacts / "report.png"), full_page=True)
+    paper.set_viewport_size({"width": 390, "height": 900})
+    assert not paper.evaluate(SIDEWAYS)
+    paper.screenshot(path=str(artefacts / "report_390.png"), full_page=True)
     paper.pdf(path=str(artefacts / "report.pdf"), prefer_css_page_size=True)
     assert (artefacts / "report.pdf").stat().st_size > 10_000
 
@@ -153,6 +159,7 @@ def test_the_case_report_is_downloaded(visit: Open, artefacts: Path, tmp_path: P
 )
 def test_a_file_that_is_not_taken_gets_a_sentence(
     visit: Open,  # noqa: F811
+    artefacts: Path,  # noqa: F811
     tmp_path: Path,
     kind: str,
     message: str,
@@ -167,6 +174,7 @@ def test_a_file_that_is_not_taken_gets_a_sentence(
     page.tab.wait_for_selector(".vp-error:visible")
     assert message.lower() in page.text(".vp-error").lower()
     assert page.tab.is_visible(".vp-drop")
+    page.shoot(artefacts, f"1280_refused_{kind}")
     page.bring()
     assert page.tab.is_hidden(".vp-error")
 
@@ -189,13 +197,13 @@ def test_another_person_cannot_read_the_file_and_it_goes_with_the_page(visit: Op
     assert not files.parent.exists()
 
 
-def test_stop_ends_an_answer(visit: Open) -> None:  # noqa: F811
+def test_stop_ends_an_answer(visit: Open, artefacts: Path) -> None:  # noqa: F811
     page = visit()
     page.bring()
-    page.tab.locator(".vp-said").count()
     page.tab.fill("#vp-question textarea", "x" * 900)  # what the models never learned to end
     page.tab.click("#vp-ask")
     page.tab.wait_for_selector(".vp-turn")
+    page.shoot(artefacts, "1280_running")
     if page.tab.is_visible("#vp-stop"):
         page.tab.click("#vp-stop")
     page.tab.wait_for_selector("#vp-stop", state="hidden")
@@ -207,14 +215,15 @@ def test_organs_bring_their_own_questions_and_what_was_written_stays(visit: Open
 
     def pick(label: str, option: str) -> None:
         page.tab.get_by_label(label, exact=True).click()
-        page.tab.get_by_role("option", name=option).first.click()
+        page.tab.get_by_role("option", name=option, exact=True).click()
 
     pick("Organ", "colon")
-    page.tab.wait_for_function("document.querySelector('#vp-question textarea').value.includes('crypts')")
-    pick("Questions to pick from", "How are the glands")
-    page.tab.wait_for_function(
-        "document.querySelector('#vp-question textarea').value.startsWith('How are the glands')"
-    )
+    first, second = questions("colon", "video")[:2]
+    asked = "question => document.querySelector('#vp-question textarea').value == question"
+    page.tab.wait_for_function(asked, arg=first)
+    assert "crypts" in first
+    pick("Questions to pick from", second)
+    page.tab.wait_for_function(asked, arg=second)
     page.tab.fill("#vp-question textarea", "Is this normal?")
     pick("Organ", "liver")
     page.tab.wait_for_timeout(1000)
@@ -225,18 +234,28 @@ def test_organs_bring_their_own_questions_and_what_was_written_stays(visit: Open
 def test_a_phone_shows_everything_without_scrolling_sideways(
     visit: Open,  # noqa: F811
     artefacts: Path,  # noqa: F811
+    tmp_path: Path,
     scheme: str,
 ) -> None:
     page = visit(width=390, scheme=scheme)
-    sideways = "document.documentElement.scrollWidth > innerWidth"
-    assert not page.tab.evaluate(sideways)
-    page.shoot(artefacts, f"390_{scheme}_start")
-    page.tab.locator(".vp-examples button").nth(0).click()
+
+    def look(what: str) -> None:
+        assert not page.tab.evaluate(SIDEWAYS), what
+        page.shoot(artefacts, f"390_{scheme}_{what}")
+
+    look("start")
+    path = tmp_path / f"{'a_long_name_without_a_blank_' * 3}.mp4"
+    path.write_bytes(b"not a video")
+    page.upload(path)
+    page.tab.wait_for_selector(".vp-error:visible")
+    look("refused")
+    page.tab.locator(".vp-examples button").nth(1).click()
     page.tab.wait_for_selector(".vp-strip img")
+    look("clip")
     page.ask()
+    look("answer")
     page.measure()
-    assert not page.tab.evaluate(sideways)
-    page.shoot(artefacts, f"390_{scheme}_evidence")
+    look("evidence")
     page.tab.evaluate("window.scrollTo(0, document.body.scrollHeight)")
     box = page.tab.locator(".vp-notice").bounding_box()
     assert box["y"] == pytest.approx(0, abs=1) and box["height"] > 0
@@ -246,6 +265,7 @@ def test_dark_is_dark_and_can_be_switched(visit: Open, artefacts: Path) -> None:
     page = visit(scheme="dark")
     lightness = "() => getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).slice(0, 3).map(Number)"
     assert max(page.tab.evaluate(lightness)) < 60
+    page.shoot(artefacts, "1280_dark_start")
     page.tab.locator(".vp-examples button").nth(1).click()
     page.tab.wait_for_selector(".vp-strip img")
     page.ask()

@@ -33,7 +33,7 @@ FRAMES = 12
 
 
 def train_readers(folder: Path) -> Path:
-    """Train the two models of the tests, `merged` and `stage1` in `folder`; gives the folder of the clips they know."""
+    """Train the models `merged` and `stage1` in a folder; gives the folder of the clips that they know."""
     clips = folder / "clips"
     clips.mkdir(parents=True)
     cut_examples(clips)

@@ -1,4 +1,6 @@
-// Light and dark: as the system has it, until somebody chooses. `element` is Gradio's.
+// Light and dark, and what the keyboard finds on the page. `element` is Gradio's.
+
+// As the system has it, until somebody chooses.
 const remembered = () => {
   try {
     return localStorage.getItem("videopath-theme");
@@ -17,3 +19,12 @@ element.querySelector(".vp-theme").onclick = () => {
     // as above
   }
 };
+
+// Gradio's lists take the Tab key for one that opens them, and stay open over what comes next; a list that scrolls is
+// a stop of its own besides.
+window.addEventListener("keydown", (event) => {
+  if (event.key !== "Tab" || !event.target.matches("[role=combobox]")) return;
+  event.stopPropagation();
+  const list = document.getElementById(event.target.getAttribute("aria-controls"));
+  if (list) list.tabIndex = -1;
+}, true);

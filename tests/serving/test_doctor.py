@@ -24,6 +24,7 @@ BROKEN = {
     "chats": 'import os, sys\nprint(\'{"name": "chats", "state": "failed"}\')\nos.write(1, b\'noise\')',
     "works": "",
 }
+FOR_DEVELOPERS = {"app-test", "bench", "dev", "docs"}
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def test_every_extra_is_looked_for_and_has_a_price() -> None:
     text = (Path(__file__).parents[2] / "pyproject.toml").read_text()
     section = text.split("[project.optional-dependencies]\n")[1].split("\n[")[0]
     extras = set(re.findall(r"^([\w-]+) = \[", section, re.MULTILINE))
-    assert {part.extra for part in OPTIONAL} == set(MEGABYTES) == extras - {"dev", "bench"}
+    assert {part.extra for part in OPTIONAL} == set(MEGABYTES) == extras - FOR_DEVELOPERS
     assert all(size > 0 for size in MEGABYTES.values())
 
 
@@ -104,6 +105,26 @@ def test_a_missing_part_says_what_for_how_much_and_how(monkeypatch: pytest.Monke
         "purpose": "reading on-screen text",
         "fix": "pip install 'videopath-hf[curate]'",
         "megabytes": MEGABYTES["curate"],
+    }
+
+
+def test_a_part_that_is_there_and_broken_says_why_and_how_to_put_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_version", lambda name: None if name == "trl" else "9.1")
+    broken = {"torch": "no libgomp", "rapidocr": "crashes (SIGSEGV)"}
+
+    def tried(names: list[str], patience: float) -> Any:
+        for name in names:
+            yield name, doctor._Tried("failed" if name in broken else "ok", broken.get(name, "imported"))
+
+    monkeypatch.setattr(doctor, "_try_all", tried)
+    failed = {check.name: (check.detail, check.fix) for check in examine() if check.state == "failed"}
+    assert failed == {
+        "torch": ("9.1 does not work: no libgomp", "pip install --force-reinstall --no-deps torch==9.1"),
+        "trl": ("not installed", "pip install trl"),
+        "rapidocr": (
+            "9.1 does not work: crashes (SIGSEGV)",
+            "pip install --force-reinstall --no-deps rapidocr==9.1",
+        ),
     }
 
 

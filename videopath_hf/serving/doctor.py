@@ -139,13 +139,19 @@ def _cause(code: int) -> str:
 
 
 def _core(name: str, tried: _Tried | None) -> Check:
-    fix = "pip install --upgrade videopath-hf"
-    if tried is None:
+    found = _version(name)
+    if found is None or tried is None:
+        fix = f"pip install {name}"
         return Check(group="core", name=name, state="failed", detail="not installed", fix=fix)
     if tried.state != "ok":
-        detail = f"{_version(name)} does not work: {tried.detail}"
-        return Check(group="core", name=name, state="failed", detail=detail, fix=fix)
-    return Check(group="core", name=name, state="ok", detail=str(_version(name)))
+        detail = f"{found} does not work: {tried.detail}"
+        return Check(group="core", name=name, state="failed", detail=detail, fix=_again(name, found))
+    return Check(group="core", name=name, state="ok", detail=found)
+
+
+def _again(distribution: str, found: str) -> str:
+    """The command for a part that is there and broken: pip takes it for installed otherwise."""
+    return f"pip install --force-reinstall --no-deps {distribution}=={found}"
 
 
 def _optional(part: Any, found: str | None, tried: _Tried | None) -> Check:
@@ -154,7 +160,8 @@ def _optional(part: Any, found: str | None, tried: _Tried | None) -> Check:
     if found is None or tried is None:
         return Check(**about, state="missing", detail="not installed", fix=fix, megabytes=size)
     if tried.state != "ok":
-        return Check(**about, state="failed", detail=f"{found} does not work: {tried.detail}", fix=fix)
+        detail = f"{found} does not work: {tried.detail}"
+        return Check(**about, state="failed", detail=detail, fix=_again(part.distribution, found))
     return Check(**about, state="ok", detail=found if tried.detail == "imported" else f"{found}, {tried.detail}")
 
 

@@ -70,6 +70,6 @@ def _print_missing(checks: Sequence[Check], console: "Console") -> None:
     for fix, found in missing.items():
         purposes = ", ".join(dict.fromkeys(check.purpose or check.name for check in found))
         table.add_row(f"{found[0].megabytes} MB", f"{escape(purposes)}\n[cyan]{escape(fix)}[/]")
-    console.print("[bold]Not installed, and needed only for this[/] (download beyond what is here, about)")
+    console.print("[bold]Not installed, and needed only for this[/] (download, about)")
     console.print(table)
     console.print()

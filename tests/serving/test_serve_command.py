@@ -103,6 +103,7 @@ def fake_vllm(folder: Path) -> Path:
     return program
 
 
+@pytest.mark.slow
 def test_vllm_is_started_for_the_stock_layout_with_the_same_frames_answers_and_limits(
     lively: Path,
     run: Run,  # noqa: F811

@@ -1,5 +1,6 @@
 """The model's card: one template, filled from what the checkpoint, its runs and its evaluation say."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -166,10 +167,10 @@ def _result_values(facts: Facts) -> dict[str, Any]:
     if results is None:
         return {"results": None}
     variants = results.variants
-    rows = [
-        [label(name), *(_figure(variant.columns.get(name)) for variant in variants.values()), _scored(column)]
-        for name, column in variants["full"].columns.items()
-    ]
+    rows = []
+    for name in variants["full"].columns:
+        columns = [variant.columns.get(name) for variant in variants.values()]
+        rows.append([label(name), *map(_figure, columns), _scored(columns)])
     test_set = str(facts.test_set)
     linked = (
         f"[{test_set}](https://huggingface.co/datasets/{test_set})" if test_set.count("/") == 1 else cell(test_set)
@@ -186,8 +187,10 @@ def _figure(column: Column | None) -> str:
     return mean if column.low is None else f"{mean} ({interval(column, 3)})"
 
 
-def _scored(column: Column) -> str:
-    return f"{column.scored:,} of {column.n:,}"
+def _scored(columns: Sequence[Column | None]) -> str:
+    """How many answers are in the means, of each variant where these differ."""
+    counts = [ABSENT if column is None else f"{column.scored:,} of {column.n:,}" for column in columns]
+    return counts[0] if len(set(counts)) == 1 else ", ".join(counts)
 
 
 def _versions(stage: Stage) -> str:

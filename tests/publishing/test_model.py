@@ -242,17 +242,26 @@ def test_the_card_names_judge_and_protocol_and_what_each_variant_lacks(mine: Tra
     found = json.loads(path.read_text())
     found["judge"] = {"model": "some-judge", "protocol": "diagnosis", "protocol_hash": "c0ffee", "settings": {}}
     found["variants"]["full"]["columns"]["rougeL"].update(low=0.1, high=0.25)
+    found["data"]["split"] = "train"
     blind = found["variants"]["blind"]["columns"]
     blind["rougeL"]["scored"] -= 1
     del blind["bleu"]
     path.write_text(json.dumps(found))
     card = str(check_model(mine.merged, "m", settings(results=mine.scores, test_set="my | set"))["card"])
+    assert {result.dataset_split for result in ModelCard(card).data.eval_results} == {"train"}
     assert "judge some-judge, protocol diagnosis (c0ffee)" in card
     assert "A judge's aspects are 0 to 5" in card
     rows = {line.split("|")[1].strip(): line for line in card.splitlines() if line.startswith("| ")}
     assert re.fullmatch(r"\| rougeL \| 0\.\d{3} \(0\.100 to 0\.250\) \| 0\.\d{3} \| 2 of 2, 1 of 2 \|", rows["rougeL"])
     assert rows["bleu"].endswith("| - | 2 of 2, - |")
     assert rows["encoder_f1"].endswith("| 2 of 2 |")
+
+
+def test_a_card_that_the_hub_refuses_stops_before_anything_is_sent(hub: HubServer, trained: Trained) -> None:
+    with pytest.raises(UserError, match=r"the Hub refuses the card: .*base_model.*not an id") as caught:
+        publish_model(trained.merged, "m", settings(base_model=("not an id",)))
+    assert "\n" not in str(caught.value)
+    assert hub.uploads == []
 
 
 def test_a_dry_run_shows_the_card_and_asks_the_hub_for_nothing(hub: HubServer, trained: Trained) -> None:

@@ -58,7 +58,7 @@ def _eval_results(facts: Facts) -> "list[EvalResult]":
             task_name="Diagnostic questions about pathology video",
             dataset_type=name if name.count("/") == 1 else "videopath_hf",
             dataset_name=name,
-            dataset_split="test",
+            dataset_split=facts.results.data.split,
             metric_type=metric,
             metric_name=label(metric) + (by if is_judged(metric) else ""),
             metric_value=round(column.value, 4),

@@ -89,6 +89,10 @@ def test_a_second_question_reuses_the_video_and_both_stay(visit: Open) -> None: 
     assert "kept from before: 0.0 s" in page.text(".vp-spent >> nth=0")
     questions = [said.split("\n")[-1] for said in page.tab.locator(".vp-turn .vp-asked").all_inner_texts()]
     assert "Is there any brown staining?" in questions[0] and "Question 1" in questions[1]
+    markup = "<img src=x onerror=document.title='mine'> <b>What is it?</b>"
+    page.ask(markup)
+    assert markup in page.text(".vp-asked >> nth=0")
+    assert page.tab.locator(".vp-turn img, .vp-turn b").count() == 0 and page.tab.title() == "videopath"
 
 
 def test_evidence_is_shown_on_the_frames(visit: Open, artefacts: Path) -> None:  # noqa: F811

@@ -1,9 +1,10 @@
 """The app on a port: models are opened, the page is served, and when it ends everything is cleaned up."""
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -89,26 +90,31 @@ def _launch(desk: "Desk", host: str, port: int | None, share: bool) -> tuple[Any
 
     page = make_page(desk)
     try:
-        _, local, public = page.launch(
-            server_name=host,
-            server_port=port,
-            share=share,
-            app_kwargs={"routes": make_routes(desk), "middleware": [Middleware(Gate)]},
-            blocked_paths=[str(desk.storage.parent.resolve())],
-            max_threads=_THREADS + desk.limits.visits,  # every page may wait for its file to be looked at
-            prevent_thread_lock=True,
-            quiet=True,
-            show_error=False,
-            footer_links=[],
-            run_history=False,
-            enable_monitoring=False,
-            ssr_mode=False,
-            pwa=False,
-            mcp_server=False,
-            **look(),
-        )
-    except OSError as error:
-        raise UserError(f"the app cannot listen at {host}:{port or '7860 to 7959'}: {error}") from None
+        with redirect_stdout(sys.stderr):  # Gradio talks there
+            _, local, public = page.launch(
+                server_name=host,
+                server_port=port,
+                share=share,
+                app_kwargs={"routes": make_routes(desk), "middleware": [Middleware(Gate)]},
+                blocked_paths=[str(desk.storage.parent.resolve())],
+                max_threads=_THREADS + desk.limits.visits,  # every page may wait for its file to be looked at
+                prevent_thread_lock=True,
+                quiet=True,
+                show_error=False,
+                footer_links=[],
+                run_history=False,
+                enable_monitoring=False,
+                ssr_mode=False,
+                pwa=False,
+                mcp_server=False,
+                **look(),
+            )
+    except OSError:
+        ports = f"port {port}, which is taken or not yours to use" if port else "any port from 7860 to 7959"
+        raise UserError(f"the app cannot listen at {host}, {ports}; give others with --host and --port") from None
+    if share and not public:
+        page.close(verbose=False)
+        raise UserError("Gradio gave no public address (its reason is above); try again, or leave --share out")
     return page, public or local
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import DOCS, Block
-from tests.docs.running import Step, in_a_shell, in_this_process, is_ours, prepare, steps
+from tests.docs.running import in_a_shell, in_this_process, is_ours, prepare, steps
 
 
 class Tutorial:

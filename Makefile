@@ -10,15 +10,25 @@ APP_VENV := $(VENV)-app
 APP_INSTALLED := $(APP_VENV)/.installed
 SITE = import sysconfig; print(sysconfig.get_path("purelib"))
 
-.PHONY: demo test test-app quality bench docs
+# The longest first.
+APART := curation training evaluation modeling
+PARTS := $(addprefix test-,$(APART) others)
+
+.PHONY: demo test test-app quality bench docs $(PARTS)
 
 demo: $(INSTALLED)
 	$(BIN)/videopath demo
 
-# Training in a process of its own: it starts others, beside nothing that the tests before it have loaded.
+# Two processes at a time, each with a part of the tests: many tests wait more than they compute. A part that fails keeps
+# no other from running.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --ignore tests/training
-	$(BIN)/python -m pytest tests/training
+	$(MAKE) --jobs 2 --keep-going --no-print-directory $(PARTS)
+
+$(addprefix test-,$(APART)): test-%: $(INSTALLED)
+	$(BIN)/python -m pytest tests/$*
+
+test-others: $(INSTALLED)
+	$(BIN)/python -m pytest $(addprefix --ignore tests/,$(APART))
 
 test-app: $(APP_INSTALLED)
 	$(APP_VENV)/bin/python -m pytest tests/serving/app

@@ -107,7 +107,7 @@ def test_the_report_is_one_file_with_everything_in_it(whole: tuple[Path, dict[st
 def test_what_the_readme_goes_on_from_is_there(whole: tuple[Path, dict[str, Any]]) -> None:
     named = re.findall(r"(--out )?\bdemo_out/([\w./]*\w)", README.read_text(encoding="utf-8"))
     made = {path for new, path in named if not new and not path.startswith("probes")}
-    assert {"report.html", "stage3_video_sft/merged", "data"} < made
+    assert {"report.html", "summary.json", "stage3_video_sft/merged", "data"} < made
     assert [path for path in made if not (whole[0] / path).exists()] == []
 
 

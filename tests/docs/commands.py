@@ -50,7 +50,7 @@ def _bare(words: list[str]) -> list[str]:
 
 def check_command(words: Sequence[str]) -> None:
     """Raise where a command could not run as written: an unknown program, verb, option, setting, file or extra."""
-    program, rest = words[0], list(words[1:])
+    program, rest = words[0].removeprefix(".venv/bin/"), list(words[1:])
     if program in _ELSEWHERE or program == "export":
         return
     checks: dict[str, Callable[[list[str]], None]] = {

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import shutil
 import socket
 import subprocess
@@ -38,7 +37,7 @@ class Page(NamedTuple):
 
     def printed(self, block: Block) -> str:
         """What a block of the page prints."""
-        text = block.text.replace("8000", str(self.port)).replace("256", "4")
+        text = block.text.replace("256", "4").replace("8000", str(self.port))
         return in_a_shell(block._replace(text=text), self.folder)
 
 
@@ -53,8 +52,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     write_clip(clip, [np.full((48, 64, 3), 90, np.uint8)] * 8, 4.0)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    (words,) = shell_commands(START.text)
-    program, *options = shlex.join(words).replace("8000", str(port)).split()
+    ((program, *options),) = shell_commands(START.text.replace("8000", str(port)))
     assert program == "videopath"
     server = subprocess.Popen(
         [sys.executable, "-m", "videopath_hf", *options], cwd=folder, env=os.environ, stderr=subprocess.PIPE, text=True

@@ -53,11 +53,11 @@ print(json.dumps({"row": row, "rows": len(test), "streamed": sum(1 for _ in stre
 
 
 def commands(*verbs: str) -> list[list[str]]:
-    """The README's commands of some verbs, as they stand there."""
+    """The README's commands of some verbs about data, as they stand there."""
     blocks = "\n".join(re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL))
     lines = blocks.replace("\\\n", " ").splitlines()
     typed = [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("videopath ")]
-    return [words for words in typed if words[0] in verbs]
+    return [words for words in typed if words[0] in verbs and words[:2] != ["push", "model"]]
 
 
 def seconds(stamp: str) -> float:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from videopath_hf.evaluation.results import file_of
 from videopath_hf.evaluation.settings import Variant
 
 pytestmark = pytest.mark.slow
+
+README = Path(__file__).parents[2] / "README.md"
 
 # The demo reads its recipes through `recipe_path`; the driver points it at shorter ones.
 DRIVER = """
@@ -99,6 +102,13 @@ def test_the_report_is_one_file_with_everything_in_it(whole: tuple[Path, dict[st
     for outside in ('src="http', 'href="http', "<script src"):
         assert outside not in page
     assert page.count("data:image/jpeg;base64,") > 20
+
+
+def test_what_the_readme_goes_on_from_is_there(whole: tuple[Path, dict[str, Any]]) -> None:
+    named = re.findall(r"(--out )?\bdemo_out/([\w./]*\w)", README.read_text(encoding="utf-8"))
+    made = {path for new, path in named if not new and not path.startswith("probes")}
+    assert {"report.html", "summary.json", "stage3_video_sft/merged", "data"} < made
+    assert [path for path in made if not (whole[0] / path).exists()] == []
 
 
 def test_a_demo_killed_at_several_places_and_continued_gives_the_same_answers(

@@ -16,14 +16,15 @@ from videopath_hf.cli.main import app
 from videopath_hf.settings import Settings, load_settings
 
 _OPERATORS = {"&&", "||", "|", ";", "&"}
+_HERE_DOCUMENT = re.compile(r"^([^\n]*<<(\w+))\n.*?^\2$", re.DOTALL | re.MULTILINE)
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _ELSEWHERE = {"apt-get", "cd", "cp", "curl", "git", "hf", "jupyter", "mkdir", "source", ".", "docker", "tensorboard"}
 """Programs whose words are not ours to check."""
 
 
 def shell_commands(text: str) -> Iterator[list[str]]:
-    """The words of each command of a shell block, without assignments before them and redirections behind."""
-    for line in text.replace("\\\n", " ").splitlines():
+    """The words of each command of a shell block, without assignments before them, redirections and what they read."""
+    for line in _HERE_DOCUMENT.sub(r"\1\n", text).replace("\\\n", " ").splitlines():
         words: list[str] = []
         for word in [*_split(line), ";"]:
             if word not in _OPERATORS:
@@ -43,13 +44,13 @@ def _split(line: str) -> list[str]:
 def _bare(words: list[str]) -> list[str]:
     while words and _ASSIGNMENT.match(words[0]):
         words = words[1:]
-    cut = next((place for place, word in enumerate(words) if word in ("<", ">", ">>")), len(words))
+    cut = next((place for place, word in enumerate(words) if word in ("<", "<<", ">", ">>")), len(words))
     return words[:cut]
 
 
 def check_command(words: Sequence[str]) -> None:
     """Raise where a command could not run as written: an unknown program, verb, option, setting, file or extra."""
-    program, rest = words[0], list(words[1:])
+    program, rest = words[0].removeprefix(".venv/bin/"), list(words[1:])
     if program in _ELSEWHERE or program == "export":
         return
     checks: dict[str, Callable[[list[str]], None]] = {
@@ -99,11 +100,15 @@ def _settings(verb: str) -> type[Settings]:
     from videopath_hf.evaluation.probes.settings import ProbeSettings
     from videopath_hf.evaluation.settings import EvaluateSettings, ScoreSettings
     from videopath_hf.instructions.settings import InstructSettings
+    from videopath_hf.publishing.settings import PublishModelSettings
+    from videopath_hf.serving.app.settings import AppSettings
 
     return {
         "curate": CurateSettings,
         "instruct": InstructSettings,
         "push dataset": PublishSettings,
+        "push model": PublishModelSettings,
+        "app": AppSettings,
         "evaluate": EvaluateSettings,
         "score": ScoreSettings,
         "judge check": JudgeCheckSettings,

@@ -1,13 +1,16 @@
 """The tutorial's folder: made once by the page's own commands, and copied for every page that goes on from it."""
 
+import os
 import shutil
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import DOCS
-from tests.docs.running import Step, in_a_shell, prepare, steps
+from tests.docs.pages import DOCS, Block
+from tests.docs.running import in_a_shell, in_this_process, is_ours, prepare, steps
 
 
 class Tutorial:
@@ -20,9 +23,19 @@ class Tutorial:
 
     def __init__(self, folder: Path) -> None:
         self.folder = prepare(folder)
-        self.printed: list[tuple[Step, str]] = []
-        for step in steps(DOCS / "tutorial.md"):
-            self.printed.append((step, in_a_shell(step.block, folder)))
+        self.printed = [(step, self._run(step.block)) for step in steps(DOCS / "tutorial.md")]
+
+    def _run(self, block: Block) -> str:
+        if not is_ours(block):
+            return in_a_shell(block, self.folder)
+        before = Path.cwd()
+        os.chdir(self.folder)
+        try:
+            with redirect_stdout(StringIO()) as printed, pytest.MonkeyPatch.context() as patch:
+                in_this_process(block, patch.setenv)
+        finally:
+            os.chdir(before)
+        return printed.getvalue()
 
 
 @pytest.fixture(scope="session")

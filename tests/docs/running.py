@@ -51,8 +51,18 @@ def in_a_shell(block: Block, folder: Path) -> str:
     return done.stdout
 
 
+def is_ours(block: Block) -> bool:
+    """Whether a block is Python, or `videopath` commands and exports alone."""
+    return block.language == "python" or {words[0] for words in shell_commands(block.text)} <= {"videopath", "export"}
+
+
 def in_this_process(block: Block, set_variable: Callable[[str, str], None]) -> None:
-    """Run a block here, in the working directory: Python, or `videopath` commands and exports of variables."""
+    """Run a block here, in the working directory, without the seconds that a new process takes to start.
+
+    Args:
+        block (`Block`): one for which [`is_ours`] holds.
+        set_variable (`Callable[[str, str], None]`): sets a variable of the environment.
+    """
     if block.language == "python":
         exec(compile(block.text, block.name, "exec"), {"__name__": "__main__"})
         return

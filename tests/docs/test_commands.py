@@ -53,11 +53,14 @@ def test_a_command_that_could_not_run_is_found(line: str) -> None:
 
 def test_a_line_is_read_as_a_shell_reads_it() -> None:
     text = "A=1 B='2 3' videopath demo \\\n  --out 'my demo'  # a comment\nmake demo && cd x | curl y > z\n"
+    text += "curl -d @- <<END\n{1: [\nEND\nmake docs\n"
     assert list(shell_commands(text)) == [
         ["videopath", "demo", "--out", "my demo"],
         ["make", "demo"],
         ["cd", "x"],
         ["curl", "y"],
+        ["curl", "-d", "@-"],
+        ["make", "docs"],
     ]
 
 

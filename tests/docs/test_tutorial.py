@@ -19,8 +19,8 @@ HOW_TOS = [page for page in PAGES if page.parent == DOCS / "how-to" and any(step
 def test_every_block_of_the_tutorial_prints_what_the_page_shows(tutorial: Tutorial) -> None:
     shown = [(step, printed) for step, printed in tutorial.printed if step.shown is not None]
     assert len(shown) >= 6
-    for step, printed in shown:
-        assert not (found := difference(step.shown or "", printed)), f"{step.block.name}:\n{found}"
+    differences = {step.block.name: difference(step.shown or "", printed) for step, printed in shown}
+    assert not (wrong := [f"{name}:\n{found}" for name, found in differences.items() if found]), "\n".join(wrong)
 
 
 def test_the_tutorial_makes_what_it_promises(tutorial: Tutorial) -> None:

@@ -21,15 +21,16 @@ sync_api = pytest.importorskip("playwright.sync_api", reason=WHY)
 
 PATIENCE = 60_000  # milliseconds; the machine may be busy
 _SETTINGS = ("limits.video_seconds=20", "limits.file_mb=3", "limits.leave_seconds=1", "evidence_frames=2")
-_README = Path(__file__).parents[3] / "README.md"
+_PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "app.md"
 
 
 class App(NamedTuple):
-    """The running app: its address, where visitors' files lie, and where its models' clips are."""
+    """The running app: its address, where visitors' files lie, its models' clips, and what the models are called."""
 
     address: str
     uploads: Path
     clips: Path
+    models: list[str]
 
 
 @pytest.fixture(scope="session")
@@ -43,14 +44,15 @@ def artefacts() -> Path:
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """The README's command for two models, with smaller limits; the models are in folders of the names it uses."""
+    """The documentation's command for two models, with smaller limits; the models are where it names them."""
     folder = tmp_path_factory.mktemp("app")
-    clips = train_readers(folder)
-    (command,) = re.findall(r"^videopath (app .*--compare.*?)\s*#", _README.read_text(encoding="utf-8"), re.MULTILINE)
+    (command,) = re.findall(r"^videopath (app .*--compare.*)$", _PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    named = [Path(path) for path in re.findall(r"--(?:model|compare) (\S+)", command)]
+    clips = train_readers(*(folder / path for path in named))
     settings = [word for setting in (*_SETTINGS, f"frames={FRAMES}") for word in ("--set", setting)]
     words = ["-m", "videopath_hf", *shlex.split(command), "--uploads", "uploads", *settings]
     with served(words, cwd=folder) as address:
-        yield App(address, folder / "uploads", clips)
+        yield App(address, folder / "uploads", clips, [path.name for path in named])
     assert list((folder / "uploads").iterdir()) == []
 
 

@@ -32,13 +32,13 @@ OTHER_ANSWERS = {
 FRAMES = 12
 
 
-def train_readers(folder: Path) -> Path:
-    """Train the models `merged` and `stage1` in a folder; gives the folder of the clips that they know."""
-    clips = folder / "clips"
+def train_readers(first: Path, second: Path) -> Path:
+    """Train the two models of the tests in these folders; gives the folder of the clips that they know."""
+    clips = first.with_name("clips")
     clips.mkdir(parents=True)
     cut_examples(clips)
-    _train(folder / "merged", clips, ANSWERS, steps=50, seed=3)
-    _train(folder / "stage1", clips, OTHER_ANSWERS, steps=40, seed=1)
+    _train(first, clips, ANSWERS, steps=50, seed=3)
+    _train(second, clips, OTHER_ANSWERS, steps=40, seed=1)
     return clips
 
 
@@ -71,8 +71,8 @@ def _inputs(processor: Any, clip: Path, question: str, answer: str) -> dict[str,
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Train the two models of the screenshots in a folder: `python -m tests.serving.app.reading_model FOLDER`."""
-    train_readers(Path(arguments[0]))
+    """Train the two models of the screenshots: `python -m tests.serving.app.reading_model FOLDER FOLDER`."""
+    train_readers(*map(Path, arguments))
 
 
 if __name__ == "__main__":

@@ -121,7 +121,12 @@ def test_evidence_is_shown_on_the_frames(visit: Open, artefacts: Path) -> None: 
     assert page.text(".vp-evidence q") == "FHL2-negative colonic mucosa"
 
 
-def test_the_case_report_is_downloaded(visit: Open, artefacts: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_the_case_report_is_downloaded(
+    visit: Open,  # noqa: F811
+    app: App,  # noqa: F811
+    artefacts: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
     page = visit()
     page.bring()
     assert page.tab.locator(".vp-download").count() == 0
@@ -137,8 +142,7 @@ def test_the_case_report_is_downloaded(visit: Open, artefacts: Path, tmp_path: P
     for words in (
         RESEARCH_NOTICE,
         "brown.mp4",
-        "merged",
-        "stage1",
+        *app.models,
         "FHL2-positive colonic mucosa",
         "Method: occlusion",
     ):

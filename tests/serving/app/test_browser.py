@@ -213,6 +213,8 @@ def test_stop_ends_an_answer(visit: Open, artefacts: Path) -> None:  # noqa: F81
     page.tab.wait_for_selector(".vp-turn")
     assert not page.tab.evaluate("document.querySelector('.vp-asked').scrollWidth > innerWidth / 2")
     page.shoot(artefacts, "1280_running")
+    border = "() => getComputedStyle(document.querySelector('#vp-status p'), '::before').borderTopWidth"
+    assert not page.tab.is_visible(".vp-busy") or page.tab.evaluate(border) == "2px"  # the circle that turns
     if page.tab.is_visible("#vp-stop"):
         page.tab.click("#vp-stop")
     page.tab.wait_for_selector("#vp-stop", state="hidden")

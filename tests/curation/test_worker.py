@@ -61,6 +61,18 @@ def test_a_decoder_that_crashes_hangs_or_never_ends_costs_one_lecture(
     assert result is not None and not result.final  # the next run tries again
 
 
+def test_a_process_that_hangs_after_its_video_has_decoded_tells_where(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    limits = FAST.probe.model_copy(update={"stall_seconds": 2, "min_seconds": 5})
+    blocks = (FAST.blocks[0], f"{OWN}:Stuck", *FAST.blocks[1:])
+    summary = curate([folder], tmp_path / "out", FAST.model_copy(update={"blocks": blocks, "probe": limits}))
+    assert (summary.failed, summary.clips) == (1, 1)
+    (reject,) = [r for r in read_records(tmp_path / "out/rejects.jsonl", Reject) if r.video_id == "bad"]
+    assert (reject.step, reject.reason) == ("stuck", "no frame for 7 s (probe.stall_seconds)")
+    assert "own_blocks.py" in capfd.readouterr().err
+
+
 def test_a_single_lecture_whose_decoder_crashes_is_an_error_with_the_reason(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="decoder crashed with signal 11"):
         curate([folder / "bad.mp4"], tmp_path / "out", with_probe("Crashing"))

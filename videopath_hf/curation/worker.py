@@ -7,6 +7,7 @@ The process is a fresh interpreter and not a fork or a `multiprocessing` child: 
 far it is, by which a hang is told from a long video. It is used for one lecture after the other.
 """
 
+import faulthandler
 import gc
 import os
 import signal
@@ -94,6 +95,8 @@ class Worker:
             while True:
                 heard = connection.poll(watch.patience())
                 if (why := watch.overdue(heard)) is not None:
+                    if watch.name != "probe":  # the video has decoded once: it is not the file that hangs
+                        self._show_stacks()
                     self.close()
                     return keep_result(out, failure(lecture, settings, watch.name, why, final=False))
                 if not heard:
@@ -112,6 +115,12 @@ class Worker:
         except BaseException:
             self.close()
             raise
+
+    def _show_stacks(self) -> None:
+        """Let the process print on stderr what each of its threads is doing."""
+        if self._process is not None and hasattr(signal, "SIGUSR1"):
+            self._process.send_signal(signal.SIGUSR1)
+            time.sleep(_BEAT_SECONDS)
 
     def header_seconds(self, path: Path) -> float | None:
         """Length of a video by its header; None where there is none to be had, or not within half a minute."""
@@ -242,6 +251,8 @@ def serve(file: int) -> None:
     report, tools = _Report(connection), Tools()
     jobs: SimpleQueue[tuple[Lecture, Path, CurateSettings] | Path] = SimpleQueue()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's to handle
+    if hasattr(signal, "SIGUSR1"):
+        faulthandler.register(signal.SIGUSR1)
     send_notes_to(lambda message: report.send("note", message))
 
     def receive() -> None:

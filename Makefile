@@ -10,9 +10,9 @@ APP_VENV := $(VENV)-app
 APP_INSTALLED := $(APP_VENV)/.installed
 SITE = import sysconfig; print(sysconfig.get_path("purelib"))
 
-# The longest first.
-APART := curation training evaluation modeling
-PARTS := $(addprefix test-,$(APART) others)
+# Parts of the tests, and those that take longest first.
+APART := curation training docs evaluation modeling
+PARTS := $(addprefix test-,curation others training docs evaluation modeling)
 APP_PARTS := test-app-browser test-app-others
 
 .PHONY: demo test test-app quality bench docs $(PARTS) $(APP_PARTS)
@@ -20,10 +20,10 @@ APP_PARTS := test-app-browser test-app-others
 demo: $(INSTALLED)
 	$(BIN)/videopath demo
 
-# Two processes at a time, each with a part of the tests: many tests wait more than they compute. A part that fails keeps
-# no other from running.
+# Three processes at a time, each with a part of the tests: many tests wait more than they compute. A part that fails
+# keeps no other from running.
 test: $(INSTALLED)
-	$(MAKE) --jobs 2 --keep-going --no-print-directory $(PARTS)
+	$(MAKE) --jobs 3 --keep-going --no-print-directory $(PARTS)
 
 $(addprefix test-,$(APART)): test-%: $(INSTALLED)
 	$(BIN)/python -m pytest tests/$*
@@ -32,7 +32,7 @@ test-others: $(INSTALLED)
 	$(BIN)/python -m pytest $(addprefix --ignore tests/,$(APART))
 
 test-app: $(APP_INSTALLED)
-	$(MAKE) --jobs 2 --keep-going --no-print-directory $(APP_PARTS)
+	$(MAKE) --jobs 3 --keep-going --no-print-directory $(APP_PARTS)
 
 test-app-browser: $(APP_INSTALLED)
 	$(APP_VENV)/bin/python -m pytest tests/serving/app/test_browser.py

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 
@@ -46,6 +48,30 @@ def test_several_threads_may_run_one_network() -> None:
     with ThreadPoolExecutor(3) as pool:
         for found in pool.map(lambda _: _outputs("openvino"), range(6)):
             assert all(np.array_equal(a, b) for a, b in zip(found, alone, strict=True))
+
+
+_AT_ONCE = """
+import faulthandler, sys
+from threading import Thread
+import numpy as np
+from videopath_hf.curation import faces, networks
+faulthandler.dump_traceback_later(30, exit=True)
+network, picture, begun = networks.open_network(faces._MODEL, "openvino"), np.zeros((1, 3, 32, 32), np.float32), []
+def run():
+    while not begun: pass
+    network.run(faces._OUTPUTS, {faces._INPUT: picture})
+threads = [Thread(target=run) for _ in range(6)]
+sys.setswitchinterval(1e-6)  # threads take turns as often as can be
+for thread in threads: thread.start()
+begun.append(True)
+for thread in threads: thread.join()
+"""
+
+
+@needs_openvino
+def test_the_first_threads_to_run_a_network_do_not_wait_for_each_other_without_end() -> None:
+    process = subprocess.run([sys.executable, "-c", _AT_ONCE], stderr=subprocess.PIPE, text=True, timeout=120)
+    assert process.returncode == 0, process.stderr
 
 
 @needs_openvino

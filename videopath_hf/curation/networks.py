@@ -6,12 +6,17 @@ from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal, Protocol
+
+import numpy as np
 
 from videopath_hf.curation.settings import Engine
 from videopath_hf.errors import MissingExtraError
 from videopath_hf.imports import import_quietly
 from videopath_hf.video.backends import cpus
+
+_one_at_a_time = Lock()  # networks are loaded: `cache` alone would load one twice for two threads
 
 
 class Network(Protocol):
@@ -37,14 +42,23 @@ def choose_engine(asked: Engine) -> Literal["openvino", "onnxruntime"]:
         if asked == "openvino":
             raise MissingExtraError("openvino", "curate", "engine=openvino")
         return "onnxruntime"
-    core = _core()  # also for others that import it afterwards: the first import decides whether it reports
+    with _one_at_a_time:
+        core = _core()  # also for others that import it afterwards: the first import decides whether it reports
     if asked == "openvino" or "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         return "openvino"
     return "onnxruntime"
 
 
+@cache
 def _core() -> Any:
-    return import_quietly("openvino").Core()
+    """OpenVINO, ready for several threads.
+
+    The first array that goes through its binding fills tables there, once, and lets go of the interpreter's lock on
+    the way: a second thread that comes by then waits for the tables, and the first one for the lock, without end.
+    """
+    openvino = import_quietly("openvino")
+    _ = openvino.Tensor(np.zeros(1, np.float32)).data
+    return openvino.Core()
 
 
 def engine_name(asked: Engine) -> str:
@@ -55,7 +69,9 @@ def engine_name(asked: Engine) -> str:
 
 def open_network(path: Path, engine: Engine = "onnxruntime") -> Any:
     """A network that is ready to be run; with `onnxruntime` its whole `InferenceSession`."""
-    return _openvino(path) if choose_engine(engine) == "openvino" else _onnxruntime(path)
+    load = _openvino if choose_engine(engine) == "openvino" else _onnxruntime
+    with _one_at_a_time:
+        return load(path)
 
 
 @cache

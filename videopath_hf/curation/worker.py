@@ -263,10 +263,12 @@ def serve(file: int) -> None:
             os._exit(1)  # the caller is gone, killed perhaps: nobody may go on writing into its folder
 
     threading.Thread(target=receive, daemon=True).start()
-    # A second's work, done while the caller makes ready; scenedetect waits for a program it starts.
-    threading.Thread(target=import_module, args=["scenedetect"], daemon=True).start()
+    # Before another thread imports them, too: modules that import each other fail where two threads meet among them.
+    import av  # noqa: F401
     import cv2
 
+    # A second's work, done while the caller makes ready; scenedetect waits for a program it starts.
+    threading.Thread(target=import_module, args=["scenedetect"], daemon=True).start()
     import videopath_hf.curation.blocks  # noqa: F401
 
     cv2.setNumThreads(1)  # decoding, reading and encoding go on beside each other anyway: OpenCV's threads only wait

@@ -1,5 +1,6 @@
 """`videopath judge`: whether a judge can be relied on."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -48,3 +49,27 @@ def check(
     found = check_judge(out, settings)
     emit({**found.figures(), **found.model_dump(mode="json")} if as_json else found.figures(), as_json)
     raise_failures(found, settings, out)
+
+
+@app.command(epilog="Example: videopath judge agree scores_by_gpt scores_by_qwen")
+def agree(
+    scored: Annotated[
+        list[Path],
+        typer.Argument(metavar="SCORES...", help="Folders that `videopath score` wrote, one for each judge."),
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Compare judges that scored the same answers: their means, spread and agreement.
+
+    Spread is how far two judges' scores of an answer lie apart, on the scale of 0 to 5; alpha is Krippendorff's, 1
+    for agreement and 0 for chance. Means are over the answers that all judges scored.
+    """
+    from videopath_hf.evaluation.judging.agreement import read_agreement
+
+    found = read_agreement(scored)
+    if as_json:
+        emit(found.model_dump(mode="json"), True)
+    else:
+        typer.echo(
+            f"Answers of {found.model}, protocol {found.protocol} ({found.protocol_hash})\n\n{found.table()}", nl=False
+        )

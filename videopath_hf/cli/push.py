@@ -14,6 +14,10 @@ MODEL_EXAMPLE = (
     "Example: videopath push model merged my-lab/gi-videopath --results scores --test-set my-lab/gi-lectures"
 )
 
+Repo = Annotated[str, typer.Argument(metavar="REPO", help="OWNER/NAME, or NAME in your own account.")]
+Private = Annotated[bool, typer.Option("--private", help="Make the repository private.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything and print what would be sent.")]
+
 app = typer.Typer(name="push", help="Publish on the Hugging Face Hub.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -25,8 +29,8 @@ def _root() -> None:
 @app.command(name="dataset", epilog=DATASET_EXAMPLE)
 def push_dataset(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A dataset folder, e.g. of `videopath instruct`.")],
-    repo: Annotated[str, typer.Argument(metavar="REPO", help="OWNER/NAME, or NAME in your own account.")],
-    private: Annotated[bool, typer.Option("--private", help="Make the repository private.")] = False,
+    repo: Repo,
+    private: Private = False,
     layout: Annotated[
         str | None,
         typer.Option(
@@ -45,7 +49,7 @@ def push_dataset(
             autocompletion=lambda: ["caption", "image", "clip", "video"],
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and print what would be sent.")] = False,
+    dry_run: DryRun = False,
     config: ConfigOption = None,
     overrides: OverrideOption = None,
     as_json: JsonOption = False,
@@ -71,8 +75,8 @@ def push_dataset(
 @app.command(name="model", epilog=MODEL_EXAMPLE)
 def push_model(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A checkpoint, or an adapter.")],
-    repo: Annotated[str, typer.Argument(metavar="REPO", help="OWNER/NAME, or NAME in your own account.")],
-    private: Annotated[bool, typer.Option("--private", help="Make the repository private.")] = False,
+    repo: Repo,
+    private: Private = False,
     layout: Annotated[
         str | None,
         typer.Option(
@@ -95,7 +99,7 @@ def push_model(
     ] = None,
     base_revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of an adapter's base.")] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="Id of data it was trained on. Repeatable.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and print what would be sent.")] = False,
+    dry_run: DryRun = False,
     config: ConfigOption = None,
     overrides: OverrideOption = None,
     as_json: JsonOption = False,

@@ -75,10 +75,11 @@ def basis(result: EvaluationResult) -> str:
     judge = result.judge
     judged = f"judge {judge.model}, protocol {judge.protocol} ({judge.protocol_hash})" if judge else "no judge"
     asked = f"{counted(result.data.records, 'record')} of {counted(result.data.videos, 'source video')}"
+    columns = [column for found in result.variants.values() for column in found.columns.values()]
+    intervals = " 95% intervals: source videos resampled." if any(c.low is not None for c in columns) else ""
     return (
-        f"{asked} ({result.data.name}, "
-        f"{result.data.hash}), {judged}, coverage {result.coverage:.1%}, {result.date[:10]}. 95% intervals: source "
-        "videos resampled.\n"
+        f"{asked} ({result.data.name}, {result.data.hash}), {judged}, coverage {result.coverage:.1%}, "
+        f"{result.date[:10]}.{intervals}\n"
     )
 
 

@@ -8,7 +8,8 @@ import pytest
 from tests.llm.chat_server import ChatServer, Reply, mark, said, serve
 from videopath_hf.errors import UserError
 from videopath_hf.evaluation.judge import Judge, JudgeSample, JudgeSettings
-from videopath_hf.evaluation.judging.panel import interval_alpha, score_with
+from videopath_hf.evaluation.judging.agreement import interval_alpha
+from videopath_hf.evaluation.judging.panel import score_with
 
 SAMPLES = [JudgeSample(str(n), "Which?", "The reference.", f"{n}") for n in range(4)]
 # The worked example of Krippendorff, "Computing Krippendorff's Alpha-Reliability" (2011): 4 observers, 12 units.

@@ -2,16 +2,23 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.docs.conftest import Tutorial
 from tests.docs.pages import DOCS, PAGES
 from tests.docs.running import difference, in_this_process, steps
+from tests.evaluation.judging import scripted_judge
+from tests.instructions import scripted_writer
+from tests.llm.chat_server import Reply, mark, serve
 from videopath_hf.files import read_json, read_records
 from videopath_hf.records import ClipRecord
 
 pytestmark = pytest.mark.slow
+
+SERVER = "http://localhost:8000/v1"
+"""Where the pages say that a judge or a writer listens."""
 
 HOW_TOS = [page for page in PAGES if page.parent == DOCS / "how-to" and any(steps(page))]
 
@@ -41,12 +48,23 @@ def test_a_how_to_runs_from_the_tutorials_folder(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(workspace())
-    for step in steps(page):
-        capsys.readouterr()
-        in_this_process(step.block, monkeypatch.setenv)
-        printed = capsys.readouterr().out
-        if step.shown is not None:
-            assert not (found := difference(step.shown, printed)), f"{step.block.name}:\n{found}"
+    with serve(_judge_or_writer) as server:
+        for step in steps(page):
+            block = step.block._replace(text=step.block.text.replace(SERVER, server.url))
+            capsys.readouterr()
+            in_this_process(block, monkeypatch.setenv)
+            printed = capsys.readouterr().out
+            if step.shown is not None:
+                assert not (found := difference(step.shown, printed)), f"{step.block.name}:\n{found}"
+
+
+def _judge_or_writer(request: dict[str, Any], seen: int) -> Reply:
+    if "candidate_answer" not in str(request["messages"][1]["content"]):
+        return scripted_writer.decent(request, seen)
+    try:
+        return scripted_judge.good(request, seen)
+    except KeyError:  # an answer of the page's own model
+        return mark(4)
 
 
 def test_a_page_that_shows_what_is_not_printed_is_found() -> None:

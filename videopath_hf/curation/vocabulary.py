@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
@@ -12,12 +13,17 @@ from videopath_hf.errors import UserError
 _ARROW = "->"
 
 
-class Term(NamedTuple):
+@dataclass(frozen=True)
+class Term:
     """A term as it is written, and what it is compared by."""
 
     text: str
     key: str
-    sound: str
+
+    @cached_property
+    def sound(self) -> str:
+        """How its words sound; only speech is compared by it, and needs what that takes."""
+        return "".join(sound(word) for word in word_keys(self.text))
 
 
 class Vocabulary(NamedTuple):
@@ -71,13 +77,9 @@ def load_vocabulary(path: Path | None) -> Vocabulary:
 
 @lru_cache(maxsize=4)
 def _vocabulary(texts: tuple[str, ...], replacements: tuple[tuple[str, str], ...]) -> Vocabulary:
-    terms = [Term(text, key, _sound_of(text)) for text in texts if (key := letters(text))]
+    terms = [Term(text, key) for text in texts if (key := letters(text))]
     words = frozenset(word for term in terms for word in word_keys(term.text))
     return Vocabulary(tuple(terms), words, {" ".join(word_keys(heard)): to for heard, to in replacements})
-
-
-def _sound_of(text: str) -> str:
-    return "".join(sound(word) for word in word_keys(text))
 
 
 def _parse(lines: Iterable[str], origin: str) -> tuple[list[str], dict[str, str]]:

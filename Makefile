@@ -12,7 +12,7 @@ SITE = import sysconfig; print(sysconfig.get_path("purelib"))
 
 # Parts of the tests, and those that take longest first.
 APART := curation training docs evaluation modeling
-PARTS := $(addprefix test-,curation others training docs evaluation modeling)
+PARTS := test-curation test-others $(addprefix test-,$(filter-out curation,$(APART)))
 APP_PARTS := test-app-browser test-app-others
 
 .PHONY: demo test test-app quality bench docs $(PARTS) $(APP_PARTS)
@@ -32,7 +32,7 @@ test-others: $(INSTALLED)
 	$(BIN)/python -m pytest $(addprefix --ignore tests/,$(APART))
 
 test-app: $(APP_INSTALLED)
-	$(MAKE) --jobs 3 --keep-going --no-print-directory $(APP_PARTS)
+	$(MAKE) --jobs 2 --keep-going --no-print-directory $(APP_PARTS)
 
 test-app-browser: $(APP_INSTALLED)
 	$(APP_VENV)/bin/python -m pytest tests/serving/app/test_browser.py

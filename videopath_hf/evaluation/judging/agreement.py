@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean
-from typing import get_args
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
 from videopath_hf.errors import UserError
-from videopath_hf.evaluation.judging.protocol import Aspect
-from videopath_hf.evaluation.results import EvaluationResult, file_of, read_results
+from videopath_hf.evaluation.judging.protocol import ALL_ASPECTS, Aspect
+from videopath_hf.evaluation.results import EvaluationResult, JudgeInfo, file_of, read_results
 from videopath_hf.evaluation.tables import aligned, number
 from videopath_hf.files import read_records
 from videopath_hf.records import Prediction, Score
@@ -83,23 +83,18 @@ def read_agreement(places: Sequence[Path]) -> Agreement:
     """
     if len(places) < 2:
         raise UserError(f"{len(places)} folder is given; agreement is between two judges or more, each with its own")
-    first, _ = read_results(places[0])
-    answers = _answers(places[0])
-    given: dict[str, list[Score]] = {}
-    for place in places:
-        result, folder = read_results(place)
-        if result.judge is None:
-            raise UserError(f"{place} holds no judge's scores; set one: videopath score ... --set judge.model=NAME")
-        if (fault := _fault(first, result, answers == _answers(place), result.judge.model in given)) is not None:
-            raise UserError(f"{places[0]} and {place} do not go together: {fault}")
-        given[result.judge.model] = read_records(folder / file_of("scores", "full"), Score)
-    asked = [{score.metric for score in scores} for scores in given.values()]
-    aspects = [aspect for aspect in get_args(Aspect) if all(f"judge_{aspect}" in metrics for metrics in asked)]
+    first, *others = judged = [_read(place) for place in places]
+    given = {first.judge.model: first.scores}
+    for other in others:
+        if (fault := _fault(first, other, other.judge.model in given)) is not None:
+            raise UserError(f"{first.place} and {other.place} do not go together: {fault}")
+        given[other.judge.model] = other.scores
+    asked = [{score.metric for score in one.scores} for one in judged]
+    aspects = [aspect for aspect in ALL_ASPECTS if all(f"judge_{aspect}" in metrics for metrics in asked)]
     if not aspects:
         raise UserError(f"there is no aspect that all of {', '.join(given)} looked at; set judge.aspects alike")
-    assert first.judge is not None
     return Agreement(
-        model=first.model.name,
+        model=first.result.model.name,
         judges=list(given),
         protocol=first.judge.protocol,
         protocol_hash=first.judge.protocol_hash,
@@ -107,22 +102,33 @@ def read_agreement(places: Sequence[Path]) -> Agreement:
     )
 
 
-def _answers(place: Path) -> dict[str, str]:
-    _, folder = read_results(place)
-    return {record.id: record.answer for record in read_records(folder / file_of("predictions", "full"), Prediction)}
+class _Judged(NamedTuple):
+    """A folder of answers that a judge scored."""
+
+    place: Path
+    result: EvaluationResult
+    judge: JudgeInfo
+    answers: dict[str, str]
+    scores: list[Score]
 
 
-def _fault(first: EvaluationResult, other: EvaluationResult, same_answers: bool, twice: bool) -> str | None:
-    assert first.judge is not None and other.judge is not None
-    if first.data.hash != other.data.hash:
+def _read(place: Path) -> _Judged:
+    result, folder = read_results(place)
+    if result.judge is None:
+        raise UserError(f"{place} holds no judge's scores; set one: videopath score ... --set judge.model=NAME")
+    lines = read_records(folder / file_of("predictions", "full"), Prediction)
+    scores = read_records(folder / file_of("scores", "full"), Score)
+    return _Judged(place, result, result.judge, {line.id: line.answer for line in lines}, scores)
+
+
+def _fault(first: _Judged, other: _Judged, known: bool) -> str | None:
+    if first.result.data.hash != other.result.data.hash:
         return "they are about different data; have the judges score the same records"
-    if not same_answers:
+    if first.answers != other.answers:
         return "the answers differ; have the judges score one file: videopath score predictions.jsonl"
     if first.judge.protocol_hash != other.judge.protocol_hash:
         return f"the protocols differ ({first.judge.protocol} and {other.judge.protocol}); set judge.protocol alike"
-    if twice:
-        return f"{other.judge.model} has scored both; agreement is between different judges"
-    return None
+    return f"{other.judge.model} has scored both; agreement is between different judges" if known else None
 
 
 def agreement_on(aspect: Aspect, given: Mapping[str, Sequence[Score]]) -> AspectAgreement:

@@ -4,22 +4,18 @@
 networks, in `detectors_neural`.
 """
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
 import numpy as np
-from scenedetect import (
-    AdaptiveDetector,
-    ContentDetector,
-    FrameTimecode,
-    HashDetector,
-    HistogramDetector,
-    SceneDetector,
-)
 
 from videopath_hf.curation.settings import DEFAULT_THRESHOLDS, SegmentSettings
 from videopath_hf.errors import MissingExtraError, UserError
+
+if TYPE_CHECKING:  # imported in use: scenedetect waits for a program that it starts, while decoding goes on
+    from scenedetect import SceneDetector
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -86,7 +82,9 @@ def _weights(settings: SegmentSettings) -> Path:
     return path
 
 
-def _scenedetect(name: str, threshold: float, shortest: int) -> SceneDetector:
+def _scenedetect(name: str, threshold: float, shortest: int) -> "SceneDetector":
+    from scenedetect import AdaptiveDetector, ContentDetector, HashDetector, HistogramDetector
+
     if name == "content":
         return ContentDetector(threshold=threshold, min_scene_len=shortest)
     if name == "histogram":
@@ -104,26 +102,25 @@ class SceneDetectCuts:
         fps (`float`): frames a second of the video.
     """
 
-    def __init__(self, detector: SceneDetector, fps: float) -> None:
+    def __init__(self, detector: "SceneDetector", fps: float) -> None:
+        from scenedetect import FrameTimecode
+
         self._detector = detector
-        self._fps = fps
+        self._time: Callable[[int], FrameTimecode] = lambda frame: FrameTimecode(frame, float(fps))
         self._seen = 0
         self._cuts: list[int] = []
 
     def add(self, image: Picture) -> None:
         """Look at the next frame."""
-        found = self._detector.process_frame(self._timecode(), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        found = self._detector.process_frame(self._time(self._seen), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         self._cuts += [cut.frame_num for cut in found]
         self._seen += 1
 
     def finish(self) -> list[int]:
         """Frames that start a new shot."""
         self._seen = max(0, self._seen - 1)
-        self._cuts += [cut.frame_num for cut in self._detector.post_process(self._timecode())]
+        self._cuts += [cut.frame_num for cut in self._detector.post_process(self._time(self._seen))]
         return sorted(set(self._cuts))
-
-    def _timecode(self) -> FrameTimecode:
-        return FrameTimecode(self._seen, float(self._fps))
 
 
 class KeyframeDetector:

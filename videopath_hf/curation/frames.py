@@ -13,7 +13,7 @@ from videopath_hf.curation.lecture import Listener
 from videopath_hf.curation.look import Look, View, due_frames, look_at, small_size
 from videopath_hf.curation.settings import SegmentSettings
 from videopath_hf.curation.tissue import Picture
-from videopath_hf.video.backends import read_pyav
+from videopath_hf.video.backends import read_each
 from videopath_hf.video.container import Geometry, VideoError, open_video
 from videopath_hf.video.frame_index import frame_index
 from videopath_hf.video.glance import glance
@@ -25,8 +25,8 @@ KEPT_BYTES = 300_000_000
 
 _CHUNK_BYTES = 160_000_000  # pictures that are decoded together where they are not kept
 _BEAT_FRAMES = 25
-# Frames that no other refers to are not deblocked: nothing at low resolution shows it.
-_NOT_DEBLOCKED = {"skip_loop_filter": "noref"}
+# Frames between two others are not deblocked: nothing at low resolution shows it.
+_NOT_DEBLOCKED = {"skip_loop_filter": "bidir"}
 _EPSILON = 1e-6
 
 
@@ -117,7 +117,7 @@ class SegmentFrames:
 
 
 def _read(path: Path, indices: Sequence[int]) -> list[Picture]:
-    """The frames of ascending numbers, of which some may repeat; unlike `read_frames` without a copy of them all."""
-    numbers = sorted(set(indices))
-    pictures = dict(zip(numbers, read_pyav(path, frame_index(path), numbers, None), strict=True))
+    """The frames of ascending numbers, of which some may repeat; each as its decoder made it."""
+    pictures: dict[int, Picture] = {}
+    read_each(path, frame_index(path), sorted(set(indices)), pictures.__setitem__)
     return [pictures[index] for index in indices]

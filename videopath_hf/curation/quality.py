@@ -23,15 +23,14 @@ class QualityMeter:
 
     def add(self, image: Picture) -> None:
         """See the next frame, uint8 [H, W, 3] RGB."""
-        small = _scaled(image, 320)
+        medium = _scaled(image, 640)
+        small = _scaled(medium, 320)
         masks = slide_masks(small)
         seen = colours(small, masks)
         grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
         self._tissue.append(seen.tissue)
         self._darkness.append(seen.darkness)
-        self._sharpness.append(
-            float(cv2.Laplacian(cv2.cvtColor(_scaled(image, 640), cv2.COLOR_RGB2GRAY), cv2.CV_32F).var())
-        )
+        self._sharpness.append(float(cv2.Laplacian(cv2.cvtColor(medium, cv2.COLOR_RGB2GRAY), cv2.CV_32F).var()))
         if self._before is not None:
             self._motion.append(float(cv2.absdiff(self._before, grey).mean()))
         self._before = grey

@@ -83,21 +83,34 @@ def read_pyav(path: Path, index: FrameIndex, numbers: list[int], transform: Tran
     and transformed by the reader that decodes them. Where that fails, all is decoded from the first frame on, for the
     file may mark keyframes that are none.
     """
+    taken = _Taken(numbers)
+
+    def take(number: int, picture: Pictures) -> None:
+        taken.put(number, transform(picture) if transform else picture)
+
+    read_each(path, index, numbers, take)
+    return taken.pictures
+
+
+def read_each(path: Path, index: FrameIndex, numbers: list[int], take: Callable[[int, Pictures], None]) -> None:
+    """Like `read_pyav`, but hand the number and picture of each frame to `take`, in no order, from several threads.
+
+    A frame may come twice: after a failure all are read again.
+    """
     try:
-        return _read_pyav(path, index, numbers, transform)
+        _read_each(path, index, numbers, take)
     except VideoError:
         if len(index.keyframes) < 2:
             raise
-        return _read_pyav(path, index._replace(keyframes=index.keyframes[:1]), numbers, transform)
+        _read_each(path, index._replace(keyframes=index.keyframes[:1]), numbers, take)
 
 
-def _read_pyav(path: Path, index: FrameIndex, numbers: list[int], transform: Transform | None) -> Pictures:
+def _read_each(path: Path, index: FrameIndex, numbers: list[int], take: Callable[[int, Pictures], None]) -> None:
     count = min(cpus(), _most_readers)
     parts = _split(index, numbers, count * _PARTS) if index.pts is not None else [numbers]
     wanted = index.wanted(numbers)
     # The threads of one decoder wait for each other: they pay only where there are fewer stretches than cores.
     threads = 1 if len(parts) >= count else 0
-    taken = _Taken(numbers)
     with ExitStack() as stack:
         idle: SimpleQueue[_Reader] = SimpleQueue()
         for _ in range(min(count, len(parts))):
@@ -109,7 +122,7 @@ def _read_pyav(path: Path, index: FrameIndex, numbers: list[int], transform: Tra
             reader = idle.get()
             try:
                 for number, picture in zip(part, reader.read(part), strict=True):
-                    taken.put(number, transform(picture) if transform else picture)
+                    take(number, picture)
             finally:
                 idle.put(reader)
 
@@ -118,7 +131,6 @@ def _read_pyav(path: Path, index: FrameIndex, numbers: list[int], transform: Tra
         else:
             with ThreadPoolExecutor(count) as pool:
                 deque(pool.map(read, parts), maxlen=0)
-    return taken.pictures
 
 
 class _Taken:

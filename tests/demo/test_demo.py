@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +14,12 @@ from typing import Any, get_args
 import pytest
 import yaml
 
+from tests.docs.commands import shell_commands
+from tests.docs.pages import DOCS, blocks
 from videopath_hf.demo.pipeline import STAGES, recipe_path
 from videopath_hf.evaluation.results import file_of
 from videopath_hf.evaluation.settings import Variant
+from videopath_hf.samples import lecture_path
 
 pytestmark = pytest.mark.slow
 
@@ -48,15 +52,15 @@ def recipes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(recipes: Path, out: Path) -> "subprocess.Popen[str]":
-    words = [sys.executable, "-c", DRIVER, str(recipes), "demo", "--out", str(out), "--json"]
+def start(recipes: Path, *options: str | Path) -> "subprocess.Popen[str]":
+    words = [sys.executable, "-c", DRIVER, str(recipes), "demo", *map(str, options), "--json"]
     return subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, env=os.environ
     )
 
 
-def finish(recipes: Path, out: Path) -> dict[str, Any]:
-    run = start(recipes, out)
+def finish(recipes: Path, *options: str | Path) -> dict[str, Any]:
+    run = start(recipes, *options)
     stdout, stderr = run.communicate(timeout=500)
     assert run.returncode == 0, stderr
     summary: dict[str, Any] = json.loads(stdout)
@@ -73,7 +77,7 @@ def wait_for(path: Path, run: "subprocess.Popen[str]") -> None:
 def whole(recipes: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """An uninterrupted run and what it printed."""
     out = tmp_path_factory.mktemp("whole") / "demo"
-    return out, finish(recipes, out)
+    return out, finish(recipes, "--out", out)
 
 
 def answers(out: Path, variant: Variant) -> list[tuple[str, str]]:
@@ -116,13 +120,13 @@ def test_a_demo_killed_at_several_places_and_continued_gives_the_same_answers(
 ) -> None:
     out = tmp_path / "demo"
     for place in ("curated/clips", "data", "stage1_image_sft/checkpoints", "stage3_video_sft", "evaluation"):
-        run = start(recipes, out)
+        run = start(recipes, "--out", out)
         wait_for(out / place, run)
         time.sleep(0.2)
         os.killpg(run.pid, signal.SIGKILL)
         run.communicate()
     assert not (out / "summary.json").exists()
-    printed = finish(recipes, out)
+    printed = finish(recipes, "--out", out)
     for name in ("clips.jsonl", "rejects.jsonl"):
         assert (out / "curated" / name).read_bytes() == (whole[0] / "curated" / name).read_bytes()
     for variant in get_args(Variant):
@@ -133,5 +137,20 @@ def test_a_demo_killed_at_several_places_and_continued_gives_the_same_answers(
 def test_a_finished_demo_is_not_done_again(recipes: Path, whole: tuple[Path, dict[str, Any]]) -> None:
     out, printed = whole
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")}
-    assert finish(recipes, out)["seconds"] == printed["seconds"]
+    assert finish(recipes, "--out", out)["seconds"] == printed["seconds"]
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")} == before
+
+
+def test_the_page_s_command_takes_a_lecture_of_one_s_own(
+    recipes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for suffix in (".mp4", ".srt"):
+        shutil.copy(lecture_path().with_suffix(suffix), tmp_path / f"mylecture{suffix}")
+    monkeypatch.chdir(tmp_path)
+    ((program, verb, *options),) = (
+        words for block in blocks(DOCS / "how-to" / "demo.md") for words in shell_commands(block.text)
+    )
+    assert (program, verb) == ("videopath", "demo")
+    assert finish(recipes, *options)["report"] == "mydemo/report.html"
+    clips = (tmp_path / "mydemo" / "curated" / "clips.jsonl").read_text(encoding="utf-8").splitlines()
+    assert {json.loads(line)["source"] for line in clips} == {"mylecture.mp4"}

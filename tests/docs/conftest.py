@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -11,6 +11,7 @@ import pytest
 
 from tests.docs.pages import DOCS, Block
 from tests.docs.running import in_a_shell, in_this_process, is_ours, prepare, steps
+from tests.hub.server import HubServer, serve_hub
 
 
 class Tutorial:
@@ -51,3 +52,10 @@ def workspace(tutorial: Tutorial, tmp_path: Path) -> Callable[[], Path]:
         return Path(shutil.copytree(tutorial.folder, tmp_path / "work", symlinks=True))
 
     return copied
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubServer]:
+    """A stand-in for the Hub, for processes of their own."""
+    with serve_hub(tmp_path / "hub") as server:
+        yield server

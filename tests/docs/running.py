@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +31,7 @@ class Step(NamedTuple):
 def steps(page: Path) -> Iterator[Step]:
     """The blocks of a page that are run, in order; a `text` block is what the block before it prints."""
     found = list(blocks(page))
-    for block, after in zip(found, [*found[1:], None], strict=True):
+    for block, after in zip_longest(found, found[1:]):
         if block.language in RUN and block.not_run is None:
             yield Step(block, after.text if after is not None and after.language == "text" else None)
 
@@ -42,12 +43,17 @@ def prepare(folder: Path) -> Path:
     return folder
 
 
-def in_a_shell(block: Block, folder: Path) -> str:
+def in_a_shell(block: Block, folder: Path, **variables: str) -> str:
     """What a block prints on stdout in processes of its own; raises `AssertionError` where it fails."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     words = [sys.executable, "-c"] if block.language == "python" else ["bash", "-euo", "pipefail", "-c"]
-    done = subprocess.run([*words, block.text], cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, f"{block.name} ends with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    return printed_by([*words, block.text], folder, **variables)
+
+
+def printed_by(words: Sequence[str], folder: Path, **variables: str) -> str:
+    """What a program prints on stdout, with further variables; raises `AssertionError` where it fails."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", **variables}
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{' '.join(words)} ends with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 
@@ -56,12 +62,22 @@ def is_ours(block: Block) -> bool:
     return block.language == "python" or {words[0] for words in shell_commands(block.text)} <= {"videopath", "export"}
 
 
-def in_this_process(block: Block, set_variable: Callable[[str, str], None]) -> None:
+def is_set_aside(words: Sequence[str]) -> bool:
+    """Whether a command installs something, asks for a token, or is a server that tests of their own start."""
+    if words[0] == "videopath":
+        return words[1] in ("serve", "app") and "--show-command" not in words
+    return words[0] in ("make", "pip", ".", "hf") or list(words[:3]) == ["python", "-m", "venv"]
+
+
+def in_this_process(
+    block: Block, set_variable: Callable[[str, str], None], run: Callable[[Sequence[str]], None] | None = None
+) -> None:
     """Run a block here, in the working directory, without the seconds that a new process takes to start.
 
     Args:
-        block (`Block`): one for which [`is_ours`] holds.
+        block (`Block`): Python, or commands of `videopath` and exports alone.
         set_variable (`Callable[[str, str], None]`): sets a variable of the environment.
+        run (`Callable[[Sequence[str]], None]`, *optional*): types a command; [`run_videopath`] if omitted.
     """
     if block.language == "python":
         exec(compile(block.text, block.name, "exec"), {"__name__": "__main__"})
@@ -72,22 +88,22 @@ def in_this_process(block: Block, set_variable: Callable[[str, str], None]) -> N
                 set_variable(name, value)
     for words in shell_commands(block.text):
         if words[0] != "export":
-            assert words[0] == "videopath", f"{block.name}: say why {words[0]} is not run"
-            code = _typed(words)
-            assert code == 0, f"{block.name}: {' '.join(words)} ends with {code}"
+            (run or run_videopath)(words)
 
 
-def _typed(words: Sequence[str]) -> int:
-    """Type a command; what a shell would expand is expanded."""
+def run_videopath(words: Sequence[str]) -> None:
+    """Type a command of `videopath`; what a shell would expand is expanded. Raises `AssertionError` where it fails."""
+    assert words[0] == "videopath", f"say why {words[0]} is not run"
     before = sys.argv
     sys.argv = [part for word in words for part in (sorted(glob.glob(word)) or [word])]
+    code = 0
     try:
         main()
     except SystemExit as stopped:
-        return int(stopped.code or 0)
+        code = int(stopped.code or 0)
     finally:
         sys.argv = before
-    return 0
+    assert code == 0, f"{' '.join(words)} ends with {code}"
 
 
 def difference(shown: str, printed: str) -> str:

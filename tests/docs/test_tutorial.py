@@ -1,4 +1,4 @@
-"""The tutorial: its commands run in order and print what the page shows; the how-to pages go on from its folder."""
+"""The tutorial: its commands run in order and print what the page shows; the other pages go on from its folder."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from tests.docs.commands import shell_commands
 from tests.docs.conftest import Tutorial
-from tests.docs.pages import DOCS, PAGES
-from tests.docs.running import difference, in_this_process, steps
+from tests.docs.pages import DOCS, PAGES, ROOT, Block, all_blocks
+from tests.docs.props import run_block
+from tests.docs.running import difference, steps
 from tests.evaluation.judging import scripted_judge
+from tests.hub import HubServer
 from tests.instructions import scripted_writer
 from tests.llm.chat_server import Reply, mark, serve
 from videopath_hf.files import read_json, read_records
@@ -20,7 +23,9 @@ pytestmark = pytest.mark.slow
 SERVER = "http://localhost:8000/v1"
 """Where the pages say that a judge or a writer listens."""
 
-HOW_TOS = [page for page in PAGES if page.parent == DOCS / "how-to" and any(steps(page))]
+ALONE = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", DOCS / "tutorial.md"]
+OTHERS = [page for page in PAGES if page not in ALONE and any(steps(page))]
+ELSEWHERE = [block for block in all_blocks("bash") if block.not_run and block.not_run.endswith("does it")]
 
 
 def test_every_block_of_the_tutorial_prints_what_the_page_shows(tutorial: Tutorial) -> None:
@@ -40,10 +45,11 @@ def test_the_tutorial_makes_what_it_promises(tutorial: Tutorial) -> None:
         assert (folder / page).is_file()
 
 
-@pytest.mark.parametrize("page", HOW_TOS, ids=[page.stem for page in HOW_TOS])
-def test_a_how_to_runs_from_the_tutorials_folder(
+@pytest.mark.parametrize("page", OTHERS, ids=[page.stem for page in OTHERS])
+def test_a_page_runs_from_the_tutorials_folder(
     page: Path,
     workspace: Callable[[], Path],
+    hub: HubServer,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -52,10 +58,19 @@ def test_a_how_to_runs_from_the_tutorials_folder(
         for step in steps(page):
             block = step.block._replace(text=step.block.text.replace(SERVER, server.url))
             capsys.readouterr()
-            in_this_process(block, monkeypatch.setenv)
+            run_block(block, hub, monkeypatch.setenv)
             printed = capsys.readouterr().out
             if step.shown is not None:
                 assert not (found := difference(step.shown, printed)), f"{step.block.name}:\n{found}"
+
+
+@pytest.mark.parametrize("block", ELSEWHERE, ids=[block.name for block in ELSEWHERE])
+def test_what_another_page_is_said_to_run_is_run_there(block: Block) -> None:
+    page = {"the tutorial does it": DOCS / "tutorial.md", "the README's test does it": ROOT / "README.md"}[
+        block.not_run
+    ]
+    run = [words for step in steps(page) for words in shell_commands(step.block.text)]
+    assert not [words for words in shell_commands(block.text) if words not in run]
 
 
 def _judge_or_writer(request: dict[str, Any], seen: int) -> Reply:

@@ -150,6 +150,21 @@ def test_an_adapter_loads_with_peft_onto_its_base_at_a_commit(hub: HubServer, tr
     assert f'revision="{commit}"' in card.text
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("base", "revision", "words"),
+    [
+        ("walker/nowhere", None, "walker/nowhere is not on http://"),
+        ("walker/a", "videopath", "walker/a has no branch, tag or commit 'videopath'"),
+    ],
+)
+def test_a_base_that_the_hub_does_not_have_is_named(
+    hub: HubServer, trained: Trained, base: str, revision: str | None, words: str
+) -> None:
+    with pytest.raises(UserError, match=words):
+        publish_model(trained.adapter, "a", settings(base_model=(base,), base_revision=revision))
+
+
 def test_branches_hold_what_their_layout_needs_and_nothing_of_the_disk(
     hub: HubServer, trained: Trained, tmp_path: Path
 ) -> None:

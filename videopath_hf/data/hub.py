@@ -98,8 +98,19 @@ class HubRepo:
         return other
 
     def commit_of(self, name: str, revision: str | None = None) -> str:
-        """The commit that a revision of any repository of this kind stands for now."""
-        return str(self._api.repo_info(name, repo_type=self.kind, revision=revision).sha)
+        """The commit that a revision of any repository of this kind stands for now.
+
+        Raises:
+            HubError: there is no such repository, or no such revision in it.
+        """
+        from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+
+        try:
+            return str(self._api.repo_info(name, repo_type=self.kind, revision=revision).sha)
+        except RepositoryNotFoundError:
+            raise HubError(f"{name} is not on {self._api.endpoint}; publish it first, or name another") from None
+        except RevisionNotFoundError:
+            raise HubError(f"{name} has no branch, tag or commit {revision!r}; name one that it has") from None
 
     @property
     def url(self) -> str:

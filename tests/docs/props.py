@@ -1,0 +1,191 @@
+"""Blocks run with what they take for granted: files and models of others, in small, made when a command names one."""
+
+import json
+import re
+import shutil
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import transformers
+from PIL import Image
+
+from tests.docs.pages import Block
+from tests.docs.running import in_a_shell, in_this_process, is_set_aside, printed_by, run_videopath
+from tests.evaluation.stock_models import qwen2_5_vl
+from tests.hub import HubServer
+from videopath_hf.files import read_json
+from videopath_hf.modeling.loading import load_model
+from videopath_hf.modeling.tiny import build_tiny, save_checkpoint
+from videopath_hf.samples import lecture_path
+from videopath_hf.video.decode import iter_frames
+from videopath_hf.video.encode import write_clip
+
+_DATASET = "my-lab/gi-lectures"
+_TURNS = [{"from": "human", "value": "<image>\nWhat is seen?"}, {"from": "gpt", "value": "Flat villi."}]
+_RECORD = {"video_name": "case", "question": "Best diagnosis?", "answer": "Flat villi.\nDiagnosis: celiac disease"}
+_QUILT = {
+    "id": 0,
+    "image": "0.png",
+    "conversations": [{"from": "human", "value": "<image>\nIs it flat?"}],
+    "answer": "Yes, it is.",
+    "answer_type": "CLOSED",
+    "yes_no_answer": "Yes",
+}
+
+
+def run_block(block: Block, hub: HubServer, set_variable: Callable[[str, str], None]) -> None:
+    """Run a block in the working directory, with all that it takes for granted; `hub` stands in for the Hub.
+
+    Commands about the Hub, and programs that are not ours, run in processes of their own.
+    """
+    folder = Path.cwd()
+    environment = _environment(folder, hub)
+
+    def run(words: Sequence[str]) -> None:
+        words = [words[0].removeprefix(".venv/bin/"), *words[1:]]
+        if is_set_aside(words):
+            return
+        prepare_for(" ".join(words), folder, hub)
+        if words[0] != "videopath" or is_about_the_hub(" ".join(words)):
+            print(printed_by(words, folder, **environment), end="")
+        else:
+            run_videopath(words)
+
+    if block.language == "python":
+        prepare_for(block.text, folder, hub)
+        if _names(block.text, _DATASET) and ("dataset", _DATASET) not in hub.store.repos:
+            run(["videopath", "push", "dataset", "data", _DATASET, "--licence", "CC BY-NC 4.0"])
+        if is_about_the_hub(block.text):
+            print(in_a_shell(block, folder, **environment), end="")
+            return
+    in_this_process(block, set_variable, run)
+
+
+def prepare_for(command: str, folder: Path, hub: HubServer) -> None:
+    """Make what a command names and nobody has made yet, in its working folder or on the stand-in for the Hub."""
+    for words, make in _FILES.items():
+        path = folder / words.split()[-1]
+        if _names(command, words) and not path.exists():
+            make(path)
+    for repo, build in _MODELS.items():
+        if _names(command, repo) and ("model", repo) not in hub.store.repos:
+            hub.organisations = (*hub.organisations, repo.split("/")[0])
+            built = build(folder.parent / "models" / repo)
+            printed_by(["hf", "upload", repo, str(built), "."], folder, **_environment(folder, hub))
+
+
+def is_about_the_hub(text: str) -> bool:
+    """Whether a command or a block of Python names a repository."""
+    return "my-lab/" in text or any(_names(text, repo) for repo in _MODELS)
+
+
+def _environment(folder: Path, hub: HubServer) -> dict[str, str]:
+    return hub.environment(folder.parent / "hub_home")
+
+
+def _names(command: str, name: str) -> bool:
+    return re.search(rf"(?<![\w./-]){re.escape(name)}(?![\w.-]*\w)", command) is not None
+
+
+def _clip(path: Path) -> None:
+    write_clip(path, (frame.image for frame in iter_frames(lecture_path(), fps=2, start=14, end=18)), fps=2)
+
+
+def _tiny(path: Path) -> Path:
+    return build_tiny(["Flat villi. What?"], path, seed=0)
+
+
+def _published(path: Path) -> Path:
+    """A model in the layout in which the authors published theirs."""
+    base = _tiny(path.with_name(f"{path.name}_base"))
+    run_videopath(["videopath", "convert", str(base), str(path), "--layout", "llava_next"])
+    return path
+
+
+def _stock(path: Path) -> None:
+    """A model of ours in the layout that vLLM and stock transformers open."""
+    model, processor = load_model(_tiny(path.with_name(f"{path.name}_base")))
+    model.config.image_aspect_ratio = processor.image_aspect_ratio = "anyres_max_9"
+    save_checkpoint(model, processor, path.with_name(f"{path.name}_ours"))
+    run_videopath(["videopath", "convert", f"{path}_ours", str(path), "--layout", "llava_onevision"])
+
+
+def _release(path: Path) -> None:
+    path.mkdir()
+    with zipfile.ZipFile(path / "test.zip", "w") as archive:
+        archive.write(lecture_path(), "Test_Videos/case.mp4")
+        archive.writestr("test.json", json.dumps([_RECORD]))
+
+
+def _test_videos(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(lecture_path(), "Test_Videos/case.mp4")
+
+
+def _images(path: Path) -> None:
+    path.mkdir()
+    for number in range(4):
+        Image.linear_gradient("L").rotate(90 * number).save(path / f"{number}.png")
+
+
+def _mixture(path: Path) -> None:
+    entries = [{"id": str(number), "image": f"{number}.png", "conversations": _TURNS} for number in range(4)]
+    path.with_name("list.json").write_text(json.dumps(entries), encoding="utf-8")
+    path.write_text("datasets:\n  - {json_path: list.json, sampling_strategy: 'first:50%'}\n", encoding="utf-8")
+
+
+def _quilt_images(path: Path) -> None:
+    _images(path.with_name("quilt_images"))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(path.with_name("quilt_images") / "0.png", "quilt_vqa/images/0.png")
+
+
+def _lecture(path: Path) -> None:
+    for suffix in (".mp4", ".srt"):
+        shutil.copy(lecture_path().with_suffix(suffix), path.with_suffix(suffix))
+
+
+def _siglip(path: Path) -> Path:
+    config = transformers.SiglipVisionConfig(
+        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, image_size=56, patch_size=14
+    )
+    transformers.SiglipVisionModel(config).save_pretrained(path)
+    transformers.SiglipImageProcessor(size={"height": 56, "width": 56}).save_pretrained(path)
+    return path
+
+
+def _qwen(path: Path) -> Path:
+    tiny = _tiny(path.with_name("tokenizer_of"))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny)
+    text = read_json(tiny / "config.json")["text_config"]
+    transformers.Qwen2ForCausalLM(transformers.Qwen2Config(**text)).save_pretrained(path)
+    tokenizer.save_pretrained(path)
+    return path
+
+
+_FILES: dict[str, Callable[[Path], object]] = {
+    "mylecture.mp4": _lecture,
+    "clip.mp4": _clip,
+    "release": _release,
+    "test.json": lambda path: path.write_text(json.dumps([_RECORD]), encoding="utf-8"),
+    "Test_Videos.zip": _test_videos,
+    "images": _images,
+    "mixture.yaml": _mixture,
+    "quiltvqa_test_w_ans.json": lambda path: path.write_text(json.dumps([_QUILT]), encoding="utf-8"),
+    "quilt_vqa.zip": _quilt_images,
+    "predictions.jsonl": lambda path: shutil.copy(path.parent / "scores" / "predictions.jsonl", path),
+    "stage0": _tiny,
+    "push model stage1": lambda path: shutil.copytree(path.parent / "stages" / "stage1_image_sft", path),
+    "BASE": _tiny,
+    "STAGE2": _tiny,
+    "published": _published,
+    "--model converted": _stock,
+}
+
+_MODELS: dict[str, Callable[[Path], Path]] = {
+    "Qwen/Qwen2.5-VL-7B-Instruct": qwen2_5_vl,
+    "Qwen/Qwen2.5-7B-Instruct": _qwen,
+    "google/siglip-so400m-patch14-384": _siglip,
+    "trinhvg/ViDRiP_LLaVA_video": _published,
+}

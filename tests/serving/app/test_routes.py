@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -161,15 +161,9 @@ def test_a_file_of_unknown_length_is_refused(serve: Serve) -> None:
     assert set(desk.storage.root.iterdir()) == folders
 
 
-def test_a_file_longer_than_it_said_is_refused_and_deleted(serve: Serve) -> None:
-    desk, client = serve()
-    visit = desk.visits.open("page", browse(client))
-    folders = set(desk.storage.root.iterdir())
-    sent = iter([{"type": "http.request", "body": b"x" * 60, "more_body": True}] * 2)
+def sent(client: TestClient, visit: Visit, length: int, receive: Callable[[], Awaitable[dict[str, Any]]]) -> str:
+    """What is said about a file of which the browser promises so many bytes, and whose pieces come one by one."""
     said: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        return next(sent)
 
     async def send(message: Any) -> None:
         said.append(message)
@@ -180,13 +174,39 @@ def test_a_file_longer_than_it_said_is_refused_and_deleted(serve: Serve) -> None
         "method": "PUT",
         "path": f"/videopath/upload/{visit.id}",
         "query_string": b"",
-        "headers": [(b"content-length", b"100"), (b"cookie", cookie)],
+        "headers": [(b"content-length", str(length).encode()), (b"cookie", cookie)],
         "scheme": "http",
     }
     asyncio.run(client.app(scope, receive, send))  # type: ignore[arg-type]
     assert said[0]["status"] == 400
-    assert "longer than the browser said" in json.loads(said[1]["body"])["error"]
+    return str(json.loads(said[1]["body"])["error"])
+
+
+def test_a_file_longer_than_it_said_is_refused_and_deleted(serve: Serve) -> None:
+    desk, client = serve()
+    visit = desk.visits.open("page", browse(client))
+    folders = set(desk.storage.root.iterdir())
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"x" * 60, "more_body": True}
+
+    assert "longer than the browser said" in sent(client, visit, 100, receive)
     assert set(desk.storage.root.iterdir()) == folders
+
+
+def test_a_file_that_comes_too_slowly_is_refused_and_its_room_is_free_again(serve: Serve) -> None:
+    desk, client = serve(upload_seconds=0.3, stored_mb=0.001)
+    visit = desk.visits.open("page", browse(client))
+    folders = set(desk.storage.root.iterdir())
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.1)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    assert "did not come in within 0.3 s" in sent(client, visit, 1000, receive)
+    assert set(desk.storage.root.iterdir()) == folders
+    with desk.intake.receive(1000):
+        pass
 
 
 def test_the_report_is_a_download(serve: Serve, make_clip: Callable[..., Path]) -> None:

@@ -3,6 +3,7 @@
 Gradio's own upload and file routes know no owners: whoever has an address has the file. They stay shut.
 """
 
+import asyncio
 import secrets
 from pathlib import Path
 from typing import Any
@@ -87,9 +88,12 @@ def make_routes(desk: Desk) -> list[Route]:
         try:
             visit = desk.visits.by_id(request.path_params["visit"], visitor(request))
             with desk.intake.receive(length := _length(request)) as path:
-                await _write(request, path, length)
+                await asyncio.wait_for(_write(request, path, length), desk.limits.upload_seconds)
             name = clean_name(unquote(request.headers.get("X-File-Name", "")))
             await run_in_threadpool(desk.visits.hold, visit, (path.parent, name))
+        except asyncio.TimeoutError:  # an OSError from Python 3.11 on
+            limit = f"{desk.limits.upload_seconds:g} s"
+            return _refusal(UserError(f"the file did not come in within {limit}; cut it, or try a faster line"))
         except (ClientDisconnect, OSError):
             return _refusal(UserError("the file did not come in whole; try again"))
         except UserError as error:

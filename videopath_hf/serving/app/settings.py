@@ -12,6 +12,7 @@ class Limits(Settings):
 
     Args:
         file_mb (`float`, defaults to 200): largest file, in 10^6 bytes.
+        upload_seconds (`float`, defaults to 900): longest that a file may take to come in; its room is free then.
         video_seconds (`float`, defaults to 300): longest video.
         video_megapixels (`float`, defaults to 9): most pixels of a video's frame, in 10^6; 3840x2160 has 8.3.
         image_megapixels (`float`, defaults to 25): most pixels of an image, in 10^6.
@@ -32,6 +33,7 @@ class Limits(Settings):
     """
 
     file_mb: float = Field(default=200, gt=0)
+    upload_seconds: float = Field(default=900, gt=0)
     video_seconds: float = Field(default=300, gt=0)
     video_megapixels: float = Field(default=9, gt=0)
     image_megapixels: float = Field(default=25, gt=0)

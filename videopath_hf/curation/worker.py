@@ -31,7 +31,11 @@ from videopath_hf.progress import note, send_notes_to
 _LONGEST = 24 * 3600.0  # seconds: a header that promises more is not believed
 _HEADER_SECONDS = 30.0
 _BEAT_SECONDS = 0.2  # at most so often is a beat passed on
-_CODE = "import sys; sys.path[:] = {path!r}; from videopath_hf.curation.worker import serve; serve({file})"
+# What is imported is no garbage: the collector would look through all of it again and again. `serve` starts it.
+_CODE = (
+    "import gc, sys; gc.disable(); sys.path[:] = {path!r}; "
+    "from videopath_hf.curation.worker import serve; serve({file})"
+)
 
 
 class Silent:
@@ -272,7 +276,8 @@ def serve(file: int) -> None:
     import videopath_hf.curation.blocks  # noqa: F401
 
     cv2.setNumThreads(1)  # decoding, reading and encoding go on beside each other anyway: OpenCV's threads only wait
-    gc.freeze()  # what is loaded now stays: the collector need not look through it again and again
+    gc.freeze()  # what is loaded now stays
+    gc.enable()
     while True:
         job = jobs.get()
         if isinstance(job, Path):

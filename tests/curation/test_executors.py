@@ -1,8 +1,6 @@
 """Whoever does the work, the bytes are the same."""
 
 import json
-import os
-import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +10,7 @@ import pytest
 
 from tests.cli.conftest import Run, run  # noqa: F401
 from tests.curation.conftest import pan, stained, title
+from tests.curation.slurm import put_slurm_on_the_path
 from tests.curation.test_pipeline import digest
 from videopath_hf.curation import executors
 from videopath_hf.curation.executors import curate_on, slurm_scripts, submit_to_slurm
@@ -46,36 +45,7 @@ def alone(lectures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Slurm's commands as far as job arrays use them: `sbatch` runs every task of a script at once and in order."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    scripts = {
-        "sbatch": """#!/bin/bash
-number=$(( $(cat {folder}/number 2>/dev/null || echo 100) + 1 )); echo $number > {folder}/number
-for word in "$@"; do case $word in --export=*RUN_OFFSET=*) export RUN_OFFSET=${{word##*=}};; esac; done
-script="${{@: -1}}"
-cp "$script" {folder}/$number.slurm; echo "$@" > {folder}/$number.words
-if ! grep -q merge_stats "$script"; then
-    last=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p' "$script")
-    for rank in $(seq 0 $last); do
-        SLURM_ARRAY_TASK_ID=$rank SLURM_NODELIST=here bash "$script" > {folder}/$number.$rank.log 2>&1
-    done
-fi
-echo "Submitted batch job $number"
-""",
-        "srun": '#!/bin/bash\nshift 3\nexec "$@"\n',
-        "scontrol": "#!/bin/bash\necho here\n",
-        "launch_pickled_pipeline": "#!/bin/bash\nexec {python} -m datatrove.tools.launch_pickled_pipeline $1\n",
-    }
-    for name, text in scripts.items():
-        path = folder / name
-        path.write_text(text.format(folder=folder, python=sys.executable) if "{" in text else text)
-        path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.setenv(
-        "PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
-    )
-    return folder
+    return put_slurm_on_the_path(tmp_path / "bin", monkeypatch.setenv)
 
 
 def test_tasks_of_this_machine_give_the_same_bytes_as_one_process(lectures: Path, alone: Path, tmp_path: Path) -> None:

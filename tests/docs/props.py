@@ -1,15 +1,18 @@
 """Blocks run with what they take for granted: files and models of others, in small, made when a command names one."""
 
 import json
+import os
 import re
 import shutil
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pytest
 import transformers
 from PIL import Image
 
+from tests.curation.slurm import put_slurm_on_the_path
 from tests.docs.pages import Block
 from tests.docs.running import in_a_shell, in_this_process, is_set_aside, printed_by, run_videopath
 from tests.evaluation.stock_models import qwen2_5_vl
@@ -47,7 +50,12 @@ def run_block(block: Block, hub: HubServer, set_variable: Callable[[str, str], N
         if is_set_aside(words):
             return
         prepare_for(" ".join(words), folder, hub)
-        if words[0] != "videopath" or is_about_the_hub(" ".join(words)):
+        if "slurm" in words and "--dry-run" not in words:
+            put_slurm_on_the_path(folder.parent / "slurm", set_variable)
+        heard = "transcript.backend=faster-whisper" in words
+        if heard:
+            _put_whisper_in_the_cache(Path(environment["HF_HOME"]))
+        if words[0] != "videopath" or is_about_the_hub(" ".join(words)) or heard:
             print(printed_by(words, folder, **environment), end="")
         else:
             run_videopath(words)
@@ -86,6 +94,17 @@ def _environment(folder: Path, hub: HubServer) -> dict[str, str]:
 
 def _names(command: str, name: str) -> bool:
     return re.search(rf"(?<![\w./-]){re.escape(name)}(?![\w.-]*\w)", command) is not None
+
+
+def _put_whisper_in_the_cache(home: Path) -> None:
+    """Let a small Whisper be the one that is named `base`, as if it had been downloaded."""
+    root = Path(os.environ.get("VIDEOPATH_OFFLINE_MODELS", "/nonexistent")) / "whisper-tiny.en" / "ctranslate2"
+    if not root.is_dir():
+        pytest.skip("set VIDEOPATH_OFFLINE_MODELS to a folder with whisper-tiny.en/ctranslate2")
+    repo = home / "hub" / "models--Systran--faster-whisper-base"
+    shutil.copytree(root, repo / "snapshots" / ("0" * 40))
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text("0" * 40, encoding="utf-8")
 
 
 def _clip(path: Path) -> None:

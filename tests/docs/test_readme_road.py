@@ -13,9 +13,8 @@ import pytest
 
 from tests.docs.conftest import Tutorial
 from tests.docs.pages import ROOT
-from tests.docs.props import run_block
+from tests.docs.props import SERVER, run_block
 from tests.docs.running import prepare, printed_by, run_videopath, steps
-from tests.docs.test_tutorial import SERVER
 from tests.evaluation.judging import scripted_judge
 from tests.hub import HubServer
 from tests.instructions import scripted_writer

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from tests.docs.commands import shell_commands
-from tests.docs.pages import DOCS, Block, blocks
+from tests.docs.commands import parse, shell_commands
+from tests.docs.pages import DOCS, ROOT, Block, blocks
 from tests.docs.running import in_a_shell
 from videopath_hf.video.encode import write_clip
 
@@ -65,6 +65,17 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     finally:
         server.kill()
         server.wait()
+
+
+def test_the_readme_starts_the_same_server() -> None:
+    (shown,) = (
+        words
+        for block in blocks(ROOT / "README.md")
+        for words in shell_commands(block.text)
+        if block.language == "bash" and words[:2] == ["videopath", "serve"]
+    )
+    ((_, *started),) = shell_commands(START.text)
+    assert parse(shown[1:]).params == parse(started).params
 
 
 def test_the_openai_client_gets_the_same_answer_whole_and_in_pieces(page: Page) -> None:

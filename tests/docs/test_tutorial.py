@@ -9,7 +9,7 @@ import pytest
 from tests.docs.commands import shell_commands
 from tests.docs.conftest import Tutorial
 from tests.docs.pages import DOCS, PAGES, ROOT, Block, all_blocks
-from tests.docs.props import run_block
+from tests.docs.props import SERVER, run_block
 from tests.docs.running import difference, steps
 from tests.evaluation.judging import scripted_judge
 from tests.hub import HubServer
@@ -20,12 +20,10 @@ from videopath_hf.records import ClipRecord
 
 pytestmark = pytest.mark.slow
 
-SERVER = "http://localhost:8000/v1"
-"""Where the pages say that a judge or a writer listens."""
-
 ALONE = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", DOCS / "tutorial.md"]
 OTHERS = [page for page in PAGES if page not in ALONE and any(steps(page))]
-ELSEWHERE = [block for block in all_blocks("bash") if block.not_run and block.not_run.endswith("does it")]
+RUNNERS = {"the tutorial does it": DOCS / "tutorial.md", "the README's test does it": ROOT / "README.md"}
+ELSEWHERE = [block for block in all_blocks("bash") if block.not_run in RUNNERS]
 
 
 def test_every_block_of_the_tutorial_prints_what_the_page_shows(tutorial: Tutorial) -> None:
@@ -54,22 +52,26 @@ def test_a_page_runs_from_the_tutorials_folder(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(workspace())
+    absent = []
     with serve(_judge_or_writer) as server:
         for step in steps(page):
             block = step.block._replace(text=step.block.text.replace(SERVER, server.url))
             capsys.readouterr()
-            run_block(block, hub, monkeypatch.setenv)
+            try:
+                run_block(block, hub, monkeypatch.setenv)
+            except pytest.skip.Exception as why:  # the blocks behind it run all the same
+                absent.append(f"{block.name}: {why}")
+                continue
             printed = capsys.readouterr().out
             if step.shown is not None:
                 assert not (found := difference(step.shown, printed)), f"{step.block.name}:\n{found}"
+    if absent:
+        pytest.skip("; ".join(absent))
 
 
 @pytest.mark.parametrize("block", ELSEWHERE, ids=[block.name for block in ELSEWHERE])
 def test_what_another_page_is_said_to_run_is_run_there(block: Block) -> None:
-    page = {"the tutorial does it": DOCS / "tutorial.md", "the README's test does it": ROOT / "README.md"}[
-        block.not_run
-    ]
-    run = [words for step in steps(page) for words in shell_commands(step.block.text)]
+    run = [words for step in steps(RUNNERS[block.not_run or ""]) for words in shell_commands(step.block.text)]
     assert not [words for words in shell_commands(block.text) if words not in run]
 
 

@@ -8,51 +8,25 @@ from transformers import (
     Dinov2Model,
     LlamaConfig,
     LlamaForCausalLM,
-    Qwen2Config,
     Qwen2ForCausalLM,
-    SiglipConfig,
     SiglipModel,
 )
 
 from tests.modeling.conftest import TEXTS, encode, noise_frames, user
+from tests.modeling.parts import TEXT, qwen2, siglip
 from videopath_hf.modeling.assembly import assemble_model
 from videopath_hf.modeling.loading import CheckpointError, load_model
 from videopath_hf.modeling.tiny import train_tokenizer
 
-TEXT = {
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-}
-VISION = {
-    "hidden_size": 24,
-    "intermediate_size": 48,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "image_size": 42,
-    "patch_size": 14,
-}
-
 
 @pytest.fixture
 def tower(tmp_path: Path) -> Path:
-    """A whole SigLIP: vision and text, all layers and the head."""
-    text = {"hidden_size": 24, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 4}
-    torch.manual_seed(1)
-    SiglipModel(SiglipConfig(vision_config=VISION, text_config=text)).save_pretrained(tmp_path / "siglip")
-    return tmp_path / "siglip"
+    return siglip(tmp_path / "siglip")
 
 
 @pytest.fixture
 def decoder(tmp_path: Path) -> Path:
-    """A Qwen2 and a tokenizer with fewer tokens than it has rows."""
-    tokenizer = train_tokenizer(TEXTS)
-    torch.manual_seed(2)
-    Qwen2ForCausalLM(Qwen2Config(vocab_size=len(tokenizer) + 6, **TEXT)).save_pretrained(tmp_path / "qwen")
-    tokenizer.save_pretrained(tmp_path / "qwen")
-    return tmp_path / "qwen"
+    return qwen2(tmp_path / "qwen")
 
 
 def answer_is_finite(model: Any, processor: Any) -> bool:

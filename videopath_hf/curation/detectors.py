@@ -4,7 +4,6 @@
 networks, in `detectors_neural`.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,7 +14,7 @@ from videopath_hf.curation.settings import DEFAULT_THRESHOLDS, SegmentSettings
 from videopath_hf.errors import MissingExtraError, UserError
 
 if TYPE_CHECKING:  # imported in use: scenedetect waits for a program that it starts, while decoding goes on
-    from scenedetect import SceneDetector
+    from scenedetect import FrameTimecode, SceneDetector
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -103,24 +102,27 @@ class SceneDetectCuts:
     """
 
     def __init__(self, detector: "SceneDetector", fps: float) -> None:
-        from scenedetect import FrameTimecode
-
         self._detector = detector
-        self._time: Callable[[int], FrameTimecode] = lambda frame: FrameTimecode(frame, float(fps))
+        self._fps = fps
         self._seen = 0
         self._cuts: list[int] = []
 
     def add(self, image: Picture) -> None:
         """Look at the next frame."""
-        found = self._detector.process_frame(self._time(self._seen), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        found = self._detector.process_frame(self._timecode(), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         self._cuts += [cut.frame_num for cut in found]
         self._seen += 1
 
     def finish(self) -> list[int]:
         """Frames that start a new shot."""
         self._seen = max(0, self._seen - 1)
-        self._cuts += [cut.frame_num for cut in self._detector.post_process(self._time(self._seen))]
+        self._cuts += [cut.frame_num for cut in self._detector.post_process(self._timecode())]
         return sorted(set(self._cuts))
+
+    def _timecode(self) -> "FrameTimecode":
+        from scenedetect import FrameTimecode
+
+        return FrameTimecode(self._seen, float(self._fps))
 
 
 class KeyframeDetector:

@@ -45,6 +45,17 @@ def test_a_video_in_base64_or_at_an_address_is_answered_about_as_by_ask(
         assert json.loads(json.dumps(reply)) == reply
 
 
+@pytest.mark.needs_shared
+def test_the_development_lecture_is_answered_about_as_by_ask(
+    handler: EndpointHandler, shared: Path, ask_directly: Callable[..., str]
+) -> None:
+    lecture = shared / "lectures" / "dev" / "lecture.mp4"
+    inputs = {"video": encoded(lecture), "question": QUESTION}
+    reply = handler({"inputs": inputs, "parameters": {"max_new_tokens": 24}})
+    assert reply["answer"] == ask_directly(lecture) != ""
+    assert len(reply["frame_times"]) == 32 and reply["frame_times"][-1] > 85
+
+
 def test_images_come_after_videos_and_parameters_are_those_of_ask(
     handler: EndpointHandler, make_clip: Clips, ask_directly: Callable[..., str], slide: bytes, tmp_path: Path
 ) -> None:

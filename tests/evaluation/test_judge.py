@@ -397,7 +397,7 @@ def test_killed_at_any_moment_it_goes_on_and_pays_for_nothing_twice(tmp_path: Pa
     limit = 0
 
     def behave(request: dict[str, Any], _: int) -> Reply:
-        return mark(1)._replace(delay=0 if len(server.requests) <= limit else 60)
+        return mark(1)._replace(delay=0 if len(server.requests) <= limit else 3600)
 
     with serve(behave) as server:
         command = [sys.executable, "-c", KILLED, server.url, str(log)]

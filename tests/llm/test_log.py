@@ -1,6 +1,7 @@
 import asyncio
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_a_whole_line_that_is_no_entry_is_an_error(tmp_path: Path) -> None:
         AppendLog(path, Score)
 
 
-def test_many_tasks_share_a_write_and_each_goes_on_when_its_record_is_there(tmp_path: Path) -> None:
+def test_many_tasks_wait_together_and_each_goes_on_when_its_record_is_there(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     names = [f"n{number}" for number in range(200)]
 
@@ -107,3 +108,29 @@ def test_a_disk_that_was_full_for_a_while_leaves_no_half_line(tmp_path: Path) ->
     done = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(path)
     assert [item.id for item in read_log(path, Score)] == ["a", "c"]
+
+
+def test_a_record_is_kept_from_a_kill_before_the_disk_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log.jsonl"
+    slow, syncs = threading.Event(), 0
+
+    def fsync(number: int) -> None:
+        nonlocal syncs
+        syncs += 1
+        assert slow.wait(60)
+
+    async def run() -> None:
+        with AppendLog(path, Score) as log:
+            tasks = [asyncio.ensure_future(log.append_soon(entry(f"n{number}"))) for number in range(20)]
+            await asyncio.sleep(0)
+            try:
+                assert len(read_log(path, Score)) == 20
+                assert not any(task.done() for task in tasks)
+                assert log.entries == []
+            finally:
+                slow.set()
+            await asyncio.gather(*tasks)
+
+    monkeypatch.setattr("videopath_hf.llm.log.os.fsync", fsync)
+    asyncio.run(run())
+    assert syncs == 2  # the first one's, and one for all that came meanwhile

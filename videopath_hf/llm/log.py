@@ -35,9 +35,8 @@ class AppendLog(Generic[EntryT]):
     def __init__(self, path: Path, cls: type[EntryT]) -> None:
         self._path = path
         self._stream: FileIO | None = None
-        self._pending: list[str] = []
-        self._queued = self._kept = 0
-        self._committing: asyncio.Lock | None = None
+        self._written = self._kept = 0
+        self._syncing: asyncio.Lock | None = None
         self.entries: list[EntryT] = []
         if path.exists():
             with path.open("r+b") as stream:
@@ -46,38 +45,48 @@ class AppendLog(Generic[EntryT]):
 
     def append(self, entry: EntryT) -> None:
         """Write one record and make sure that it is on disk."""
-        self._commit([entry.model_dump_json() + "\n"])
+        self._write(entry)
+        self._sync()
         self.entries.append(entry)
 
     async def append_soon(self, entry: EntryT) -> None:
-        """As `append`, for many tasks at once: it returns when the record is on disk, and those that wait at the same
-        time share one write, which the event loop does not wait for."""
-        self._pending.append(entry.model_dump_json() + "\n")
-        self._queued += 1
-        mine = self._queued
-        self._committing = self._committing or asyncio.Lock()
-        async with self._committing:
+        """As `append`, for many tasks at once. The record is written at once, so that a kill does not lose it; it
+        returns when the disk has it, for which those that wait at the same time wait together, and not the event
+        loop."""
+        self._write(entry)
+        self._written += 1
+        mine = self._written
+        self._syncing = self._syncing or asyncio.Lock()
+        async with self._syncing:
             if self._kept < mine:
-                lines, self._pending = self._pending, []
-                until = self._queued
-                await asyncio.to_thread(self._commit, lines)
+                until = self._written
+                await asyncio.to_thread(self._sync)
                 self._kept = until
         self.entries.append(entry)
 
-    def _commit(self, lines: list[str]) -> None:
+    def _write(self, entry: EntryT) -> None:
         if self._stream is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._stream = self._path.open("ab", buffering=0)
         whole = self._stream.seek(0, os.SEEK_END)
-        rest = memoryview("".join(lines).encode())
+        rest = memoryview(f"{entry.model_dump_json()}\n".encode())
         try:
             while rest:
                 rest = rest[self._stream.write(rest) :]
-            os.fsync(self._stream.fileno())
         except OSError as error:
             with suppress(OSError):
                 self._stream.truncate(whole)  # a disk that is full: half a line would spoil the next one
-            raise OSError(error.errno, error.strerror, str(self._path)) from None
+            raise self._named(error) from None
+
+    def _sync(self) -> None:
+        assert self._stream is not None
+        try:
+            os.fsync(self._stream.fileno())
+        except OSError as error:
+            raise self._named(error) from None
+
+    def _named(self, error: OSError) -> OSError:
+        return OSError(error.errno, error.strerror, str(self._path))
 
     def __enter__(self) -> "AppendLog[EntryT]":
         return self
@@ -85,7 +94,7 @@ class AppendLog(Generic[EntryT]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pending:  # tasks were cancelled while they waited: what they had is paid for
-            self._commit(self._pending)
         if self._stream is not None:
+            if self._kept < self._written:  # tasks were cancelled while they waited
+                self._sync()
             self._stream.close()

@@ -344,10 +344,8 @@ def test_a_hub_that_never_recovers_ends_the_run_and_a_later_one_goes_on(
     hub: HubServer, data: Path, fault: Fault, sentence: str
 ) -> None:
     hub.faults.planned.append(Fault(**vars(fault)))
-    start = time.monotonic()
     with pytest.raises(UserError, match=sentence):
         publish_dataset(data, "d", settings(kinds=["video"], timeout=0.5, patience=1.5))
-    assert time.monotonic() - start < 8
     hub.faults.planned.clear()
     assert publish_dataset(data, "d", settings(kinds=["video"])).changed
     assert len(hub.uploads) == len(set(hub.uploads))

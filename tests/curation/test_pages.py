@@ -32,6 +32,25 @@ def fragments() -> Picture:
     return image
 
 
+def pale(title: str) -> Picture:
+    """A page whose picture shows little tissue on glass that is hardly darker than the paper."""
+    image = np.full((360, 640, 3), 250, dtype=np.uint8)
+    cv2.putText(image, title, (30, 60), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (20, 20, 40), 3, cv2.LINE_AA)
+    view = cv2.resize(fragments(), (240, 135), interpolation=cv2.INTER_AREA)
+    image[180:315, 370:610] = view
+    return image
+
+
+def block(title: str) -> Picture:
+    """A piece of tissue on glass that fills most of its box."""
+    image = np.full((360, 640, 3), 243, dtype=np.uint8)
+    y, x = np.mgrid[:360, :640]
+    inside = abs((x - 310) / 110) ** 3 + abs((y - 180) / 70) ** 3 < 1 + 0.1 * np.sin(x / 7) * np.sin(y / 9)
+    image[inside] = stained(360, 640, seed=4)[inside]
+    cv2.putText(image, title, (20, 340), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
+    return image
+
+
 def segment(stills: list[tuple[float, float]], end: float = 2.0) -> Segment:
     return Segment(
         video_id="v", index=0, start=0.0, end=end, kind="tissue", first=0, last=round(10 * end), stills=stills
@@ -47,6 +66,12 @@ def test_a_large_picture_fragments_on_glass_and_a_full_view_are_no_page() -> Non
     assert not is_page(page(0.45))
     assert not is_page(fragments())
     assert not is_page(stained(360, 640))
+
+
+def test_a_picture_hardly_darker_than_the_paper_is_one_beside_a_title() -> None:
+    assert is_page(pale("Two cases, one question"))
+    assert not is_page(pale(""))
+    assert not is_page(block("2 mm"))
 
 
 def test_only_what_stands_still_can_be_a_page() -> None:

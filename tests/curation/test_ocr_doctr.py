@@ -1,13 +1,11 @@
 import importlib.util
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from tests.curation.conftest import labelled, pan, plate_of, stained
 from videopath_hf.curation.ocr import FoundLine, make_reader
@@ -15,7 +13,6 @@ from videopath_hf.curation.ocr_doctr import join_words
 from videopath_hf.curation.screen_text import TextScanner
 from videopath_hf.curation.settings import ScreenTextSettings
 from videopath_hf.errors import MissingExtraError, UserError
-from videopath_hf.video.backends import cpus
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "text_detector"
 WORDS = "Case 1: colon"
@@ -110,18 +107,8 @@ def test_without_a_recogniser_lines_are_found_and_the_run_is_told(
     assert (line.text, line.score) == ("", 0.6)
 
 
-@pytest.fixture
-def all_cores() -> Iterator[None]:
-    """Other tests take torch down to one thread, for their losses' sake."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(cpus())
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.slow
-@pytest.mark.timeout(2400)
-@pytest.mark.usefixtures("all_cores")
+@pytest.mark.timeout(1200)
 def test_a_detector_trained_for_minutes_removes_labels_it_has_never_seen(recipe: ModuleType, tmp_path: Path) -> None:
     weights = tmp_path / "detector.pt"
     figures = recipe.train(weights)

@@ -1,6 +1,6 @@
 """Cuts, kinds and still moments of a lecture against its truth, and the time each detector takes.
 
-python benchmarks/cuts.py [--video FILE --truth FILE] [--synthetic [--tissue DIR]] [--detector NAME ...] [--json]
+python benchmarks/cuts.py [--video FILE --truth FILE] [--tissue DIR] [--detector NAME ...] [--json]
 
 Without a video it measures the three synthetic lectures of `cut_lectures.py`. `--detector` may be repeated; `all`
 stands for every detector that can be used here. With `-plain` after its name a detector goes without the package's own

@@ -59,6 +59,16 @@ def test_a_dissolve_between_slowly_moving_views_is_found() -> None:
     assert abs(found.first - 40) <= 6
 
 
+def test_a_dissolve_begins_after_the_movement_before_it_not_with_it() -> None:
+    page = np.full((360, 640, 3), 250, dtype=np.uint8)
+    cv2.putText(page, "Case 2", (200, 180), cv2.FONT_HERSHEY_SIMPLEX, 2, (20, 20, 40), 3)
+    moving = [view(SLIDE, 50 + 9 * n) for n in range(60)]
+    still = moving[-1]
+    frames = moving + [blend(still, page, (n + 1) / 25) for n in range(24)] + [page] * 40
+    [found] = transitions(frames)
+    assert abs(found.first - 60) <= 6
+
+
 def in_window(image: Picture) -> Picture:
     """A slide in a window on a page that stays."""
     page = np.full((360, 640, 3), 255, dtype=np.uint8)

@@ -35,13 +35,14 @@ _DIFFERENT = 8.0  # grey levels by which the pictures before and after differ
 _SAME = (0.8, 0.5)  # correlation from which they are one picture, whatever its brightness; stricter where coarse
 _SMALLEST = 0.15  # share of the frame in which a dissolve changes something; insets that fade in are smaller
 _LARGE = 0.3  # the same where the pictures as a whole are alike: a window on a page, or moments of a slow dissolve,
-_PURE = 0.03  # whose blends leave no more than this; a slow pan, which is nearly a blend, leaves 0.05
+_PURE = 0.036  # whose blends leave no more than this; a slow pan, which is nearly a blend, leaves 0.05
 _BRIGHTER = 0.85  # correlation of a change with the picture itself, from which it is one of brightness
 _FLAT = 6.0  # standard deviation of a picture of one colour: the middle of a fade
 _FADE = 2.0  # longest seconds between fading out and fading in
 _GAP = 0.17  # seconds without evidence inside one dissolve
 _FOLLOWED = 1.5  # times the longer reach to which it is followed
 _MOVING = 1.25  # times the change of what is beyond it, a view that moves
+_FASTER = 2.0  # times a dissolve's change, in frames that cannot be its own
 _STRONG = 0.4  # share of a dissolve's frame-to-frame change that still belongs to it
 
 
@@ -150,11 +151,17 @@ class TransitionFinder:
         before = changes[max(0, first - 3 * reach) : max(0, first - 2 * reach)]
         after = changes[last + 2 * reach : last + 3 * reach]
         low, high = max(1, first - reach), min(len(changes) - 2, last + reach)
-        while first > low and changes[first - 1] >= _level(strength, before):
+        while first > low and _goes_on(changes[max(0, first - 3) : first], strength, _level(strength, before)):
             first -= 1
-        while last < high and changes[last + 2] >= _level(strength, after):
+        while last < high and _goes_on(changes[last + 4 : last + 1 : -1], strength, _level(strength, after)):
             last += 1
         return first, last
+
+
+def _goes_on(changes: Array, strength: float, level: float) -> bool:
+    """Whether a dissolve goes on in the frames beyond it, the last of which is the nearest: it neither stops there,
+    nor does a view begin that moves, frame after frame, by more than the dissolve changes."""
+    return bool(changes[-1] >= level and changes.min() <= _FASTER * strength)
 
 
 def _level(strength: float, beyond: Array) -> float:

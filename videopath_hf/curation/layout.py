@@ -18,7 +18,7 @@ from videopath_hf.curation.boxes import overlap
 from videopath_hf.curation.faces import Detector
 from videopath_hf.curation.rectangles import Edges, find_rectangle, persistent_edges
 from videopath_hf.curation.settings import TissueSettings
-from videopath_hf.curation.tissue import Picture, slide_masks
+from videopath_hf.curation.tissue import Picture, opened, slide_masks
 from videopath_hf.records import Box, Record
 from videopath_hf.video.glance import shrink
 
@@ -141,13 +141,10 @@ def _evidence(frames: Sequence[Picture]) -> _Evidence:
     low, typical, high = np.percentile(np.stack(grey, axis=-1), (10, 50, 90), axis=-1).astype(np.float32)
     spread = cv2.blur(typical * typical, (5, 5)) - cv2.blur(typical, (5, 5)) ** 2
     masks = [slide_masks(frame) for frame in frames]
-    opened = [
-        cv2.morphologyEx(mask.stain.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) for mask in masks
-    ]
     return _Evidence(
         (high - low) >= _CHANGED,
         np.mean([~mask.foreign for mask in masks], axis=0).astype(np.float32),
-        np.mean(opened, axis=0).astype(np.float32),
+        np.mean([opened(mask.stain) for mask in masks], axis=0).astype(np.float32),
         spread >= _TEXTURE,
         persistent_edges(grey),
     )

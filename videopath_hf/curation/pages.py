@@ -1,10 +1,12 @@
 """Pages with a picture of tissue on them: a title slide, not a slide under a microscope."""
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
 from videopath_hf.curation.rectangles import find_rectangle, persistent_edges
-from videopath_hf.curation.tissue import Mask, Picture, slide_masks
+from videopath_hf.curation.tissue import Picture, opened, slide_masks
 from videopath_hf.records import Box, Segment
 
 _WIDTH = 320  # pixels at which a frame is looked at
@@ -33,7 +35,7 @@ def is_page(image: Picture) -> bool:
     """
     height = max(2, round(image.shape[0] * _WIDTH / image.shape[1]))
     small = cv2.resize(image, (_WIDTH, height), interpolation=cv2.INTER_AREA)
-    stain = _opened(slide_masks(small).stain)
+    stain = opened(slide_masks(small).stain)
     return _has_framed_picture(small, stain) or _has_pale_picture(small, stain)
 
 
@@ -49,41 +51,39 @@ def _has_framed_picture(small: Picture, stain: Picture) -> bool:
     picture = find_rectangle(edges, inner, (False, False, False, False))
     if picture is None or picture.strength < _FRAME:
         return False
-    paper = _paper_around(small, stain, picture.box)
-    if paper is None:
-        return False
-    x0, y0, x1, y1 = picture.box
-    return float(paper[y0:y1, x0:x1].mean()) <= 1 - _FILLED
+    paper = _paper(small, stain, picture.box)
+    return paper is not None and paper.inside <= 1 - _FILLED
 
 
 def _has_pale_picture(small: Picture, stain: Picture) -> bool:
     """Whether a picture lies beside letters on paper that is hardly brighter than the picture's glass."""
-    darker = _opened(abs(small - np.median(small, axis=(0, 1))).max(axis=2) > _DARKER)
+    darker = opened(abs(small - np.median(small, axis=(0, 1))).max(axis=2) > _DARKER)
     box = _part(darker, stain)
     if box is None:
         return False
     x0, y0, x1, y1 = box
-    paper = _paper_around(small, stain, box)
-    if paper is None or darker[y0:y1, x0:x1].mean() < _BLOCK:
-        return False
-    outside = np.ones_like(paper)
-    outside[y0:y1, x0:x1] = False
-    return float((~paper[outside]).mean()) >= _LETTERS
+    paper = _paper(small, stain, box)
+    filled = float(darker[y0:y1, x0:x1].mean())
+    return paper is not None and filled >= _BLOCK and paper.around <= 1 - _LETTERS
 
 
-def _paper_around(small: Picture, stain: Picture, box: Box) -> Mask | None:
-    """What has the colour of the paper around a picture; None if it is no small picture, or no paper is around it."""
+class _Paper(NamedTuple):
+    """Shares of a picture, and of what is around it, that have the colour of the paper."""
+
+    inside: float
+    around: float
+
+
+def _paper(small: Picture, stain: Picture, box: Box) -> _Paper | None:
+    """How much paper there is; None if the box holds no small picture, or no paper is around it."""
     x0, y0, x1, y1 = box
     inside = np.zeros(small.shape[:2], dtype=bool)
     inside[y0:y1, x0:x1] = True
     if inside.mean() > _LARGEST or stain[inside].sum() < 0.9 * stain.sum():
         return None
-    paper: Mask = abs(small - np.median(small[~inside], axis=0)).max(axis=2) <= _PAPER
-    return paper if paper[~inside].mean() >= _EMPTY else None
-
-
-def _opened(mask: Mask) -> Picture:
-    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    alike = abs(small - np.median(small[~inside], axis=0)).max(axis=2) <= _PAPER
+    found = _Paper(float(alike[inside].mean()), float(alike[~inside].mean()))
+    return found if found.around >= _EMPTY else None
 
 
 def _part(mask: Picture, stain: Picture) -> Box | None:

@@ -83,13 +83,17 @@ def _density(image: Picture) -> np.ndarray[Any, np.dtype[np.float32]]:
     return np.maximum(table, 0.0).astype(np.float32)[image]
 
 
+def opened(mask: Mask) -> Picture:
+    """A boolean mask [H, W], as uint8 of 0 and 1, without what is thinner than 3 pixels."""
+    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+
+
 def colours(image: Picture, masks: SlideMasks) -> Colours:
     """Measure a frame that was scaled down to some 320 pixels of width: uint8 [H, W, 3] RGB, and its masks."""
-    opened = cv2.morphologyEx(masks.stain.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.int16)
     step = np.maximum(abs(np.diff(grey, axis=0, append=grey[-1:])), abs(np.diff(grey, axis=1, append=grey[:, -1:])))
     return Colours(
-        tissue=float(opened.mean()),
+        tissue=float(opened(masks.stain).mean()),
         slide=float((masks.stain | masks.glass).mean()),
         plain=float(((step <= _FLAT) & ~masks.glass).mean()),
         darkness=1.0 - float(image.mean()) / 255.0,

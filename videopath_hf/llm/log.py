@@ -95,6 +95,6 @@ class AppendLog(Generic[EntryT]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._stream is not None:
-            if self._kept < self._written:  # tasks were cancelled while they waited
-                self._sync()
-            self._stream.close()
+            with self._stream:
+                if self._kept < self._written:  # tasks were cancelled while they waited
+                    self._sync()

@@ -135,3 +135,15 @@ def test_a_full_or_read_only_disk_is_one_sentence(run: Run, tmp_path: Path, monk
 
     monkeypatch.setattr("videopath_hf.curation.pipeline.curate", full)
     assert_one_sentence(run("curate", lecture_path(), "--out", tmp_path / "out"), "No space left on device")
+
+
+def test_ctrl_c_is_one_sentence_that_says_how_to_go_on(
+    run: Run, tmp_path: Path, plain_video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("videopath_hf.curation.pipeline.curate", interrupted)
+    result = run("curate", str(plain_video), "--out", str(tmp_path / "out"))
+    assert result[0] == 130
+    assert_one_sentence(result, "interrupted", "run the same command again")

@@ -63,6 +63,10 @@ app.command(name="serve", epilog=serve.EXAMPLE)(serve.serve)
 app.command(name="doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
 
 
+_INTERRUPTED = 130
+"""What Typer ends with after Ctrl-C, and says nothing."""
+
+
 def _print_version(asked: bool) -> None:
     if asked:
         typer.echo(__version__)
@@ -93,8 +97,10 @@ def main() -> None:
         if error.errno not in DISK_TROUBLES:
             raise
         _fail(f"cannot write {error.filename or 'output'}: {error.strerror}", 2)
-    except KeyboardInterrupt:
-        _fail("interrupted; run the same command again to go on", 130)
+    except (KeyboardInterrupt, SystemExit) as end:
+        if isinstance(end, SystemExit) and end.code != _INTERRUPTED:
+            raise
+        _fail("interrupted; run the same command again to go on", _INTERRUPTED)
 
 
 def _fail(message: str, code: int) -> None:

@@ -57,6 +57,17 @@ def test_an_inset_is_found_where_and_when_it_is_shown() -> None:
     assert (person.start, person.end) == (2.0, 8.0)
 
 
+def test_a_picture_at_rest_is_looked_at_once_and_again_when_it_changes() -> None:
+    still = stained(HEIGHT, WIDTH, dab=True)
+    shown, _ = with_inset(still, (430, 150), 190)
+    watcher = PersonWatcher([], (WIDTH, HEIGHT), PersonSettings())
+    for number, image in enumerate([still] * 9 + [shown] * 12):
+        watcher.add(number / 2, image)
+    (person,) = watcher.finish(0.5, 10.5)
+    assert watcher.looks == 2
+    assert (person.start, person.end) == (4.5, 10.5)
+
+
 def test_an_inset_that_appears_between_two_looks_is_found_from_its_first_frame() -> None:
     canvas = stained(700, 1400)
     shown = [pan(canvas, number, 8) for number in range(5)]

@@ -4,7 +4,7 @@ import cv2
 import pytest
 
 from tests.curation.conftest import FakeReader, Picture, labelled, pan, plate_of, stained
-from videopath_hf.curation.ocr import ReadText
+from videopath_hf.curation.ocr import FoundLine, LineReader, ReadText
 from videopath_hf.curation.screen_text import TextScanner
 from videopath_hf.curation.settings import ScreenTextSettings
 from videopath_hf.curation.text_tracks import Reading, follow, is_text
@@ -143,6 +143,29 @@ def test_only_the_part_of_a_picture_that_moves_is_read_again() -> None:
     *parts, _ = sizes[1:]  # the last is the mean picture
     assert sizes[0] == (360, 640) and len(parts) == 7
     assert all(height <= 200 and width <= 280 for height, width in parts)
+
+
+def test_what_is_too_tall_for_a_line_is_not_read_in_a_part_either() -> None:
+    class Texture(LineReader):
+        def __init__(self) -> None:
+            super().__init__("texture", 640)
+            self.recognised = 0
+
+        def find(self, image: Picture) -> list[FoundLine]:
+            return [FoundLine((0, 0, image.shape[1], image.shape[0]), 0.9)]
+
+        def recognise(self, crop: Picture, found: float) -> tuple[str, float]:
+            self.recognised += 1
+            return "B", 0.3
+
+    still, film, reader = stained(360, 640), stained(700, 1200, seed=5), Texture()
+    scanner = TextScanner(reader, SETTINGS)
+    for number in range(5):
+        frame = still.copy()
+        frame[200:300, 450:600] = pan(film, number, 10)[:100, :150]
+        scanner.add(float(number), frame)
+    assert scanner.finish(5.0) == []
+    assert scanner.reads >= 5 and reader.recognised == 0
 
 
 def test_a_label_that_is_first_found_late_is_removed_from_its_first_frame_on() -> None:

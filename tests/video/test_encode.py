@@ -43,6 +43,14 @@ def test_a_clip_looks_like_its_frames(tmp_path: Path) -> None:
     assert difference.mean() < 3
 
 
+def test_fine_stripes_take_the_mean_of_their_colours(tmp_path: Path) -> None:
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[:, ::2, 0], image[:, 1::2, 2] = 200, 200  # red and blue
+    write_clip(tmp_path / "clip.mp4", [image] * 2, fps=1, crf=1)
+    red, green, blue = read_frames(tmp_path / "clip.mp4", [1])[0].reshape(-1, 3).mean(axis=0)
+    assert red == pytest.approx(100, abs=10) and blue == pytest.approx(100, abs=10) and green < 10
+
+
 def test_an_odd_row_and_column_are_cropped(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     write_clip(path, numbered(4, 73, 97), fps=2, crf=0)

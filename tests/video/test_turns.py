@@ -55,6 +55,20 @@ def test_every_frame_is_decoded_once(long_gop_clip: Path) -> None:
     assert sorted(numbers) == list(range(240))
 
 
+def test_whoever_is_free_takes_the_next_stretch(long_gop_clip: Path) -> None:
+    index = frame_index(long_gop_clip)
+    decoded = threading.Event()
+
+    def held_up(number: int, frame: VideoFrame) -> int:
+        if number == index.keyframes[2]:
+            decoded.set()
+        assert number > 0 or decoded.wait(60), "the reader of the first stretch was waited for"
+        return number
+
+    found = [frame.made for frame in decode_in_turns(long_gop_clip, index, held_up, 2)]
+    assert found == list(range(240))
+
+
 def test_a_video_without_keyframes_in_its_middle_has_one_reader(tmp_path: Path, long_gop_clip: Path) -> None:
     assert readers_of(write(tmp_path / "one.mp4", frames=40, gop=400)) == 1
     assert readers_of(write(tmp_path / "far.mp4", frames=620, gop=310)) == 1

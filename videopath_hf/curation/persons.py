@@ -17,6 +17,7 @@ from videopath_hf.curation.boxes import around, clipped, overlap, shifted, widen
 from videopath_hf.curation.faces import Detector, FaceDetector, Found
 from videopath_hf.curation.insets import inset_box
 from videopath_hf.curation.settings import PersonSettings
+from videopath_hf.curation.text_pixels import Thumb, changed, thumb
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.records import Box, PersonBox
 
@@ -128,6 +129,7 @@ class PersonWatcher:
         self._tracks: list[_Track] = []
         self._recent: deque[tuple[float, Picture]] = deque()
         self._due = -np.inf
+        self._looked_at: Thumb | None = None
         self._last: tuple[float, Picture] | None = None
 
     def add(self, time: float, image: Picture) -> None:
@@ -158,7 +160,12 @@ class PersonWatcher:
         return [person for track in self._tracks for person in track.persons(period, end, self.settings)]
 
     def _look(self, time: float, image: Picture) -> None:
+        """Look at a whole frame, unless it shows what the one looked at before shows."""
         self._due = time + self.settings.interval
+        small = thumb(image)
+        if self._looked_at is not None and changed(self._looked_at, small) is None:
+            return
+        self._looked_at = small
         self.looks += 1
         self._take(self.detector.find(image, min(self.settings.width, image.shape[1])), time, image)
 

@@ -202,7 +202,12 @@ class TextScanner:
         share = crop.shape[0] * crop.shape[1] / (image.shape[0] * image.shape[1])
         if share < 1:
             scale = max(scale, min(1.0, scale * (_PART_COST / share) ** 0.5))
-        found = self.reader.read(crop, inside, max(32, round(scale * max(crop.shape[:2]))))
+        side = max(32, round(scale * max(crop.shape[:2])))
+        if self._lines is None:
+            found = self.reader.read(crop, inside, side)
+        else:
+            lines = self._lines.lines(crop, side)
+            found = self._lines.words(crop, [line for line in lines if is_line(line.box, image.shape[0])], inside)
         return [text.model_copy(update={"box": shifted(text.box, left, top)}) for text in found]
 
     def _look_again(self, image: Picture, found: Sequence[ReadText], expected: Sequence[ReadText]) -> list[ReadText]:

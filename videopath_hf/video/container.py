@@ -306,5 +306,10 @@ class Geometry:
         """Convert to uint8 [height, width, 3] RGB."""
         width, height = (self.height, self.width) if self.rotation % 180 else (self.width, self.height)
         converted = _reformatter().reformat(frame, width=width, height=height, format="rgb24")
-        image = np.asarray(converted.to_ndarray(), dtype=np.uint8)
+        plane = converted.planes[0]
+        if plane.line_size == 3 * width:  # rows without gaps: nothing to copy
+            pixels = np.frombuffer(memoryview(plane), dtype=np.uint8, count=3 * width * height)
+            image = pixels.reshape(height, width, 3)
+        else:
+            image = np.asarray(converted.to_ndarray(), dtype=np.uint8)
         return np.ascontiguousarray(np.rot90(image, self.rotation // 90)) if self.rotation else image

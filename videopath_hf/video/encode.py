@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 
@@ -79,8 +80,16 @@ def write_clip(
 
 
 def _pictures(frames: Iterable[np.ndarray[Any, np.dtype[np.uint8]]], shape: tuple[int, ...]) -> Iterator[VideoFrame]:
+    """The frames in BT.601's limited range, each in the memory of the one before: the encoder has copied that."""
     height, width = (size // 2 * 2 for size in shape[:2])
+    packed = np.empty((height * 3 // 2, width), dtype=np.uint8)  # Y, then U and V at half the size
+    blurred, averaged = np.empty((height, width, 3), dtype=np.uint8), np.empty_like(packed)
     for frame in frames:
         if frame.shape != shape or frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
             raise ValueError(f"frames must be uint8 [H, W, 3] of one size, {shape}; got {frame.dtype} {frame.shape}")
-        yield VideoFrame.from_ndarray(np.ascontiguousarray(frame[:height, :width]), format="rgb24")
+        picture = np.ascontiguousarray(frame[:height, :width])
+        cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420, dst=packed)
+        # OpenCV takes the colour of one pixel of four: it is to be that of their mean.
+        cv2.blur(picture, (2, 2), dst=blurred, anchor=(0, 0))
+        packed[height:] = cv2.cvtColor(blurred, cv2.COLOR_RGB2YUV_I420, dst=averaged)[height:]
+        yield VideoFrame.from_numpy_buffer(packed, format="yuv420p")

@@ -4,8 +4,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from itertools import cycle, islice
+from itertools import count, islice
 from pathlib import Path
+from threading import Lock
 from typing import Generic, NamedTuple, TypeVar
 
 import av
@@ -67,43 +68,60 @@ def decode_in_turns(
         index (`FrameIndex`): its index.
         make (`Callable`): given a frame's number and the frame, in the thread that decoded it; what it returns is
             handed out, the frame itself is let go.
-        readers (`int`, defaults to 1): how many read the file, each all of its packets, and decode in turns the
-            stretches from one keyframe to the next; see `with_readers`. A single one decodes all, with the decoder's
-            own threads.
+        readers (`int`, defaults to 1): how many read the file, each all of its packets, and decode stretches from one
+            keyframe to the next, whoever is free the next one; see `with_readers`. A single one decodes all, with the
+            decoder's own threads.
         options (`dict[str, str]`, *optional*): of the decoder.
 
     Raises:
         VideoError: a frame does not decode, or, with several readers, comes in another place than the index says.
     """
     with ExitStack() as stack:
-        shown = []
-        for turn in range(readers):
+        shown, turns = [], _Turns()
+        for _ in range(readers):
             source = stack.enter_context(open_video(path))
             pool = ThreadPoolExecutor(1)
             stack.callback(pool.shutdown, cancel_futures=True)  # before its file is closed
             source.stream.codec_context.options = options or {}
-            frames = _all(source, make) if readers == 1 else _stretches(source, index, turn, readers, make)
+            frames = _all(source, make) if readers == 1 else _stretches(source, index, turns, make)
             shown.append(_ahead(frames, pool, 2 if readers == 1 else _LONGEST_STRETCH // _TOGETHER))
-        for expected, item in enumerate(_in_turns(shown)):
+        for expected, item in enumerate(_in_order(shown)):
             if readers > 1 and item.number != expected:
                 raise VideoError(f"{path} decodes out of order: frame {item.number} comes as number {expected}")
             yield item
 
 
-def _all(source: Source, make: Callable[[int, VideoFrame], T]) -> Iterator[Walked[T] | None]:
+def _all(source: Source, make: Callable[[int, VideoFrame], T]) -> Iterator[Walked[T] | int]:
+    """All frames, as if they were one stretch."""
+    yield 0
     for number, frame in enumerate(decode(source)):
         yield _walked(source, number, frame, source.time(frame.pts, number), make)
 
 
+class _Turns:
+    """Which reader decodes which stretch: the first that comes to it and is free."""
+
+    def __init__(self) -> None:
+        self._next = 0
+        self._lock = Lock()
+
+    def take(self, stretch: int) -> bool:
+        """Whether a reader that comes to this stretch is to decode it; every reader asks for all, in order."""
+        with self._lock:
+            mine = stretch == self._next
+            self._next += mine
+        return mine
+
+
 def _stretches(
-    source: Source, index: FrameIndex, turn: int, readers: int, make: Callable[[int, VideoFrame], T]
-) -> Iterator[Walked[T] | None]:
-    """The frames of every `readers`-th stretch; None ends a stretch."""
+    source: Source, index: FrameIndex, turns: _Turns, make: Callable[[int, VideoFrame], T]
+) -> Iterator[Walked[T] | int]:
+    """The frames of the stretches that this reader decodes, and before those of each its number."""
     assert index.pts is not None
     source.stream.codec_context.thread_count = 1
-    for frame in _decode_stretches(source, turn, readers):
-        if frame is None:
-            yield None
+    for frame in _decode_stretches(source, turns):
+        if isinstance(frame, int):
+            yield frame
             continue
         number = int(np.searchsorted(index.pts, frame.pts)) if frame.pts is not None else len(index.pts)
         if number == len(index.pts) or index.pts[number] != frame.pts:
@@ -111,7 +129,7 @@ def _stretches(
         yield _walked(source, number, frame, float(index.times[number]), make)
 
 
-def _decode_stretches(source: Source, turn: int, readers: int) -> Iterator[VideoFrame | None]:
+def _decode_stretches(source: Source, turns: _Turns) -> Iterator[VideoFrame | int]:
     context = source.stream.codec_context
     stretch, mine, last = -1, False, 0.0
     try:
@@ -121,8 +139,9 @@ def _decode_stretches(source: Source, turn: int, readers: int) -> Iterator[Video
                 if mine:
                     yield from context.decode(None)
                     context.flush_buffers()
-                    yield None
-                mine = stretch % readers == turn
+                mine = turns.take(stretch)
+                if mine:
+                    yield stretch
             if mine:
                 for frame in packet.decode():
                     last = source.time(frame.pts, 0)
@@ -139,23 +158,30 @@ def _walked(
 
 
 def _ahead(frames: Iterator[T], reader: Executor, parts: int) -> Iterator[T]:
-    """The frames, so many parts of them decoded by another thread before they are asked for."""
+    """The frames, so many parts of them decoded by another thread before they are asked for; it begins at once."""
 
     def decode_some() -> list[T]:
         return list(islice(frames, _TOGETHER))
 
     waiting = deque(reader.submit(decode_some) for _ in range(parts))
-    while some := waiting.popleft().result():
-        waiting.append(reader.submit(decode_some))
-        yield from some
+
+    def hand_out() -> Iterator[T]:
+        while some := waiting.popleft().result():
+            waiting.append(reader.submit(decode_some))
+            yield from some
+
+    return hand_out()
 
 
-def _in_turns(readers: Sequence[Iterator[T | None]]) -> Iterator[T]:
-    """What the readers give, changing from one to the next at each None, until one has nothing left."""
-    for reader in cycle(readers):
+def _in_order(readers: Sequence[Iterator[T | int]]) -> Iterator[T]:
+    """What the readers give, stretch after stretch; each stretch follows its number."""
+    coming = {next(reader, None): reader for reader in readers}
+    for stretch in count():
+        reader = coming.pop(stretch, None)
+        if reader is None:
+            return
         for item in reader:
-            if item is None:
+            if isinstance(item, int):
+                coming[item] = reader
                 break
             yield item
-        else:
-            return

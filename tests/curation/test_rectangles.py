@@ -1,10 +1,20 @@
 import cv2
+import numpy as np
 import pytest
 
 from tests.curation.conftest import labelled, pan, plate_of, stained, with_inset
-from videopath_hf.curation.rectangles import find_rectangle, persistent_edges
+from videopath_hf.curation.rectangles import find_rectangle, persistent_edges, quantile, ranked
 
 NOWHERE = (False, False, False, False)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 8, 24])
+def test_pixels_are_ranked_and_their_quantiles_interpolated_as_numpy_does(count: int) -> None:
+    frames = np.random.default_rng(count).integers(0, 256, (count, 9, 13), dtype=np.uint8)
+    ranks = ranked(list(frames))
+    assert np.array_equal(ranks, np.sort(frames, axis=0))
+    for share in (0.0, 0.1, 0.5, 0.9, 1.0):
+        assert quantile(ranks, share) == pytest.approx(np.quantile(frames, share, axis=0), abs=1e-4)
 
 
 def test_an_inset_is_found_while_the_slide_moves() -> None:

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from videopath_hf.curation.boxes import overlap
 from videopath_hf.curation.faces import Detector
-from videopath_hf.curation.rectangles import Edges, find_rectangle, persistent_edges
+from videopath_hf.curation.rectangles import Edges, find_rectangle, persistent_edges, quantile, ranked
 from videopath_hf.curation.settings import TissueSettings
 from videopath_hf.curation.tissue import Picture, opened, slide_masks
 from videopath_hf.records import Box, Record
@@ -138,7 +138,8 @@ def _area(box: Box) -> int:
 
 def _evidence(frames: Sequence[Picture]) -> _Evidence:
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
-    low, typical, high = np.percentile(np.stack(grey, axis=-1), (10, 50, 90), axis=-1).astype(np.float32)
+    ranks = ranked(grey)
+    low, typical, high = (quantile(ranks, share) for share in (0.1, 0.5, 0.9))
     spread = cv2.blur(typical * typical, (5, 5)) - cv2.blur(typical, (5, 5)) ** 2
     masks = [slide_masks(frame) for frame in frames]
     return _Evidence(

@@ -8,7 +8,7 @@ import numpy as np
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.records import Box
 
-_CLIP = 40.0  # grey levels: one very strong stretch must not make up for a side that is not there
+_CLIP = np.uint8(40)  # grey levels: one very strong stretch must not make up for a side that is not there
 _CANDIDATES = 10  # lines tried for each side
 _ABOUT = 0.85  # share of the best strength that counts as equally strong
 _AT_BORDER = 15.0  # what a side is worth that lies on the frame's own border, where no edge can be seen
@@ -23,6 +23,28 @@ class Rectangle(NamedTuple):
     strength: float
 
 
+def ranked(frames: Sequence[Picture]) -> list[Picture]:
+    """Each pixel's values in some frames, uint8, in ascending order: a picture of the least first.
+
+    Whole pictures are compared with each other, by vector instructions: of 12 frames much faster than `np.sort`.
+    """
+    pictures = list(frames)
+    for turn in range(len(pictures)):
+        for low in range(turn % 2, len(pictures) - 1, 2):
+            a, b = pictures[low : low + 2]
+            pictures[low : low + 2] = np.minimum(a, b), np.maximum(a, b)
+    return pictures
+
+
+def quantile(ranks: Sequence[Picture], share: float) -> Edges:
+    """Each pixel's quantile, float32, interpolated as `np.quantile` does by default, of what `ranked` returned."""
+    place = share * (len(ranks) - 1)
+    low = int(place)
+    if place == low:
+        return ranks[low].astype(np.float32)
+    return (ranks[low] + (place - low) * (ranks[low + 1].astype(np.float64) - ranks[low])).astype(np.float32)
+
+
 def persistent_edges(crops: Sequence[Picture]) -> tuple[Edges, Edges]:
     """Edges that stay while the picture moves: vertical ones float32 [H, W+1], horizontal ones float32 [H+1, W].
 
@@ -31,15 +53,13 @@ def persistent_edges(crops: Sequence[Picture]) -> tuple[Edges, Edges]:
 
     Column x of the vertical edges lies between pixels x - 1 and x, so that it is a box's x0 or x1 as it is.
     """
-    vertical, horizontal = [], []
-    for crop in crops:
-        grey = crop.astype(np.float32)
-        vertical.append(np.minimum(abs(np.diff(grey, axis=1)), _CLIP))
-        horizontal.append(np.minimum(abs(np.diff(grey, axis=0)), _CLIP))
-    return (
-        np.pad(np.median(vertical, axis=0), ((0, 0), (1, 1))).astype(np.float32),
-        np.pad(np.median(horizontal, axis=0), ((1, 1), (0, 0))).astype(np.float32),
-    )
+    vertical = quantile(ranked([_step(crop[:, 1:], crop[:, :-1]) for crop in crops]), 0.5)
+    horizontal = quantile(ranked([_step(crop[1:], crop[:-1]) for crop in crops]), 0.5)
+    return np.pad(vertical, ((0, 0), (1, 1))), np.pad(horizontal, ((1, 1), (0, 0)))
+
+
+def _step(a: Picture, b: Picture) -> Picture:
+    return np.minimum(np.maximum(a, b) - np.minimum(a, b), _CLIP)
 
 
 def find_rectangle(

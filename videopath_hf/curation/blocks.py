@@ -1,7 +1,7 @@
 """The standard blocks: what curation does with a lecture, step by step."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 from videopath_hf.curation.block import Block, Count, LectureState, SegmentBlock
 from videopath_hf.curation.cases import Case, find_cases
@@ -17,7 +17,7 @@ from videopath_hf.curation.clips import (
     too_short,
 )
 from videopath_hf.curation.decisions import apply_decisions, candidates_hash
-from videopath_hf.curation.frames import SegmentFrames, decode_pass
+from videopath_hf.curation.frames import KEPT_BYTES, SegmentFrames, decode_pass
 from videopath_hf.curation.inputs import shown
 from videopath_hf.curation.layout import kept_part
 from videopath_hf.curation.quality import fault
@@ -167,6 +167,14 @@ class Read(SegmentBlock):
         return Count(len(state.segments), len(state.readings))
 
 
+class _Making(NamedTuple):
+    """A clip that is being made, and the bytes that the pictures of its whole segment take."""
+
+    plan: ClipPlan
+    memory: int
+    made: Future[ClipFiles]
+
+
 class Clip(SegmentBlock):
     """Cuts tissue segments into clips and writes their files, two at a time, beside the reading of what follows."""
 
@@ -178,14 +186,14 @@ class Clip(SegmentBlock):
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(min(2, cpus()))
-        self._under_way: list[tuple[ClipPlan, Future[ClipFiles]]] = []
+        self._under_way: list[_Making] = []
 
     def take(self, state: LectureState, segment: Segment) -> None:
         if segment.kind != "tissue" or segment.verdict == "reject" or _covered(state, segment):
             return
-        self._gather(state)  # at most the pictures of two segments are in memory
         settings, said = state.settings.clips, state.known_transcript().sentences
         frames = _frames(state, segment)
+        self._gather(state, KEPT_BYTES - frames.memory)
         for plan in plan_clips(state.lecture.video_id, [(segment, _grid(state, segment))], said, settings):
             plan = plan._replace(clip_id=f"{state.lecture.video_id}_c{len(state.plans):05d}")
             state.plans.append(plan)
@@ -193,19 +201,25 @@ class Clip(SegmentBlock):
                 limit = f"shorter than clips.min_seconds, {settings.min_seconds} s"
                 state.reject("clips", plan.start, plan.end, limit, {})
             else:
-                self._under_way.append((plan, self._pool.submit(self._make, state, plan, frames)))
+                made = self._pool.submit(self._make, state, plan, frames)
+                self._under_way.append(_Making(plan, frames.memory, made))
 
     def close(self, state: LectureState) -> Count:
-        self._gather(state)
+        self._gather(state, 0)
         return Count(len(state.plans), len(state.files), len(state.plans) - len(state.files))
 
     def stop(self) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def _gather(self, state: LectureState) -> None:
-        for plan, made in self._under_way:
-            state.files[plan.clip_id] = made.result()
-        self._under_way = []
+    def _gather(self, state: LectureState, most: int) -> None:
+        """Wait for clips, the first ones first, until the pictures of the others take at most so many bytes; for all
+        where that is none."""
+        while self._under_way and (most <= 0 or self._memory() > most):
+            making = self._under_way.pop(0)
+            state.files[making.plan.clip_id] = making.made.result()
+
+    def _memory(self) -> int:
+        return sum({item.plan.segment.index: item.memory for item in self._under_way if not item.made.done()}.values())
 
     def _make(self, state: LectureState, plan: ClipPlan, frames: SegmentFrames) -> ClipFiles:
         settings, reading = state.settings.clips, state.readings[plan.segment.index]

@@ -21,7 +21,8 @@ from videopath_hf.video.probe import FrameWalk, VideoInfo
 from videopath_hf.video.turns import decode_in_turns, with_readers
 
 KEPT_BYTES = 300_000_000
-"""Pictures of one segment that are kept for making its clips: 108 of 720p, 54 s at 2 frames a second."""
+"""Pictures of one segment that are kept for making its clips: 108 of 720p, 54 s at 2 frames a second. As much again is
+kept of segments before, whose clips are under way."""
 
 _CHUNK_BYTES = 160_000_000  # pictures that are decoded together where they are not kept
 _BEAT_FRAMES = 25
@@ -96,6 +97,11 @@ class SegmentFrames:
         self.path, self.grid, self.beat = path, grid, beat
         self._bytes = info.width * info.height * 3
         self._kept: Sequence[Picture] | None = None
+
+    @property
+    def memory(self) -> int:
+        """The most bytes that its pictures take: all of them where they are kept, else those decoded together."""
+        return min(self._bytes * self.grid.frames, KEPT_BYTES)
 
     def all(self) -> Iterator[Picture]:
         """Hand out all frames, uint8 [H, W, 3] RGB, and keep them, where they fit, for `part`."""

@@ -56,6 +56,13 @@ def test_a_segment_begins_where_a_dissolve_into_it_begins_and_says_when_it_is_ov
     assert found[0].settled is None
 
 
+def test_hues_of_glass_that_a_keyframe_shifts_do_not_split_a_segment() -> None:
+    canvas = stained(600, 1000)
+    canvas[200:] = 243  # mostly glass: of a grey of no hue, a level more is one
+    tinted = np.where(canvas == 243, np.array([245, 242, 245], np.uint8), canvas)
+    assert len(segments_of([pan(canvas, 0)] * 30 + [pan(tinted, 0)] * 30)) == 1
+
+
 def test_a_flash_does_not_split_a_segment() -> None:
     canvas = stained(600, 1000)
     frames = [pan(canvas, number, 2) for number in range(60)]

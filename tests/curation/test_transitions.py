@@ -83,6 +83,16 @@ def test_a_dissolve_in_a_window_on_a_page_that_stays_is_found() -> None:
     assert abs(found.first - 40) <= 1 and abs(found.last - 60) <= 1
 
 
+def test_a_slow_dissolve_between_like_views_is_found_and_begins_after_the_movement_before_it() -> None:
+    pale = [cv2.addWeighted(canvas, 0.4, np.full_like(canvas, 243), 0.6, 0) for canvas in (SLIDE, OTHER)]
+    moving = [in_window(view(pale[0], 50 + 9 * n)) for n in range(60)]
+    a, b = moving[-1], in_window(view(pale[1], 300))
+    frames = moving + [blend(a, b, (n + 1) / 51) for n in range(50)] + [b] * 60
+    [found] = transitions(frames)
+    assert found.kind == "dissolve"
+    assert abs(found.first - 60) <= 2 and abs(found.last - 110) <= 2
+
+
 def test_an_inset_that_fades_in_and_a_page_that_darkens_are_no_dissolve() -> None:
     page = in_window(view(SLIDE, 50))
     inset, _ = with_inset(page, (460, 100), 150)

@@ -29,6 +29,7 @@ _AROUND = 0.5  # seconds around a cut that must be calm: a recorded screen that 
 
 _STEP = 0.08  # seconds between two looks for a blend
 _REACHES = (0.24, 0.4)  # seconds before and after the middle of a dissolve
+_SLOW_REACH = 1.0  # the same for one between like views, in which less than a second changes too little
 _RESIDUAL = 0.15  # of what a blend leaves unexplained; 0.00 to 0.12 in dissolves between moving views, else above 0.25
 _SHARE = (0.35, 0.65)  # how much of the earlier picture is left in the middle
 _DIFFERENT = 8.0  # grey levels by which the pictures before and after differ
@@ -40,7 +41,7 @@ _BRIGHTER = 0.85  # correlation of a change with the picture itself, from which 
 _FLAT = 6.0  # standard deviation of a picture of one colour: the middle of a fade
 _FADE = 2.0  # longest seconds between fading out and fading in
 _GAP = 0.17  # seconds without evidence inside one dissolve
-_FOLLOWED = 1.5  # times the longer reach to which it is followed
+_FOLLOWED = 1.5  # times the reach to which it is followed
 _MOVING = 1.25  # times the change of what is beyond it, a view that moves
 _FASTER = 2.0  # times a dissolve's change, in frames that cannot be its own
 _STRONG = 0.4  # share of a dissolve's frame-to-frame change that still belongs to it
@@ -73,11 +74,13 @@ class TransitionFinder:
         self._fps = fps
         self._reaches = sorted({max(2, round(reach * fps)) for reach in _REACHES})
         self._every = max(1, round(_STEP * fps))
-        self._recent: deque[tuple[Array, ...]] = deque(maxlen=2 * self._reaches[-1] + 1)
+        self._slow_reach = max(2, round(_SLOW_REACH * fps))
+        self._recent: deque[tuple[Array, ...]] = deque(maxlen=2 * self._slow_reach + 1)
         self._before: tuple[Grey, _Blocks] | None = None
         self._shares: list[float] = []
         self._changes: list[float] = []
         self._evidence: list[_Evidence] = []
+        self._slow: list[_Evidence] = []
 
     def add(self, grey: Grey) -> None:
         """Look at the next frame: uint8 [h, 160], grey."""
@@ -92,21 +95,26 @@ class TransitionFinder:
         self._recent.append(_scaled(grey))
         if len(self._shares) % self._every == 0:
             for reach in self._reaches:
-                if len(self._recent) > 2 * reach:
-                    self._look_for_blend(reach)
+                self._look_for_blend(reach, _RESIDUAL, self._evidence)
+            self._look_for_blend(self._slow_reach, _PURE, self._slow)
 
-    def _look_for_blend(self, reach: int) -> None:
+    def _look_for_blend(self, reach: int, residual: float, found: list[_Evidence]) -> None:
         """Whether the frame `reach` ago is a blend of the newest one and the one `2 * reach` ago."""
+        if len(self._recent) <= 2 * reach:
+            return
         ago = self._recent[-1 - 2 * reach], self._recent[-1 - reach], self._recent[-1]
         for same, before, middle, after in zip(_SAME, *ago, strict=True):
-            flat = _blended(before, middle, after, same)
+            flat = _blended(before, middle, after, same, residual)
             if flat is not None:
-                self._evidence.append(_Evidence(len(self._shares) - 1 - reach, *flat))
+                found.append(_Evidence(len(self._shares) - 1 - reach, *flat))
                 return
 
     def finish(self) -> list[Transition]:
         """All transitions, in order."""
-        gradual = self._gradual()
+        gradual = self._gradual(self._evidence, self._reaches[-1], still=False)
+        for slow in self._gradual(self._slow, self._slow_reach, still=True):
+            if all(slow.last < other.first or other.last < slow.first for other in gradual):
+                gradual.append(slow)
         jumps = [
             Transition(frame, frame, "jump")
             for frame in self._jumps()
@@ -124,10 +132,9 @@ class TransitionFinder:
                 found.append(int(frame))
         return found
 
-    def _gradual(self) -> list[Transition]:
-        evidence = sorted(set(self._evidence))
+    def _gradual(self, evidence: Sequence[_Evidence], reach: int, still: bool) -> list[Transition]:
         runs: list[list[_Evidence]] = []
-        for item in evidence:
+        for item in sorted(set(evidence)):
             if runs and item.frame - runs[-1][-1].frame <= max(2, round(_GAP * self._fps)):
                 runs[-1].append(item)
             else:
@@ -136,7 +143,7 @@ class TransitionFinder:
         changes = np.array([max(pair) for pair in pairwise([0.0, *self._changes])])
         found: list[tuple[Transition, bool]] = []  # and whether it ends in one colour
         for run in runs:
-            first, last = self._extent(changes, run[0].frame, run[-1].frame)
+            first, last = _extent(changes, run[0].frame, run[-1].frame, reach, still)
             opens, closes = any(item.from_flat for item in run), any(item.to_flat for item in run)
             if found and opens and found[-1][1] and first - found[-1][0].last <= _FADE * self._fps:
                 found[-1] = (Transition(found[-1][0].first, last, "fade"), closes and not opens)
@@ -144,18 +151,22 @@ class TransitionFinder:
                 found.append((Transition(first, last, "fade" if opens or closes else "dissolve"), closes))
         return [transition for transition, _ in found]
 
-    def _extent(self, changes: Array, first: int, last: int) -> tuple[int, int]:
-        """Follow the change of a run of blends to both sides."""
-        strength = float(np.median(changes[first : last + 1]))
-        reach = round(_FOLLOWED * self._reaches[-1]) + 1
-        before = changes[max(0, first - 3 * reach) : max(0, first - 2 * reach)]
-        after = changes[last + 2 * reach : last + 3 * reach]
-        low, high = max(1, first - reach), min(len(changes) - 2, last + reach)
-        while first > low and _goes_on(changes[max(0, first - 3) : first], strength, _level(strength, before)):
-            first -= 1
-        while last < high and _goes_on(changes[last + 4 : last + 1 : -1], strength, _level(strength, after)):
-            last += 1
-        return first, last
+
+def _extent(changes: Array, first: int, last: int, reach: int, still: bool) -> tuple[int, int]:
+    """Follow the change of a run of blends, found by frames `reach` before and after, to both sides; `still` where the
+    views do not move while they dissolve."""
+    strength = float(np.median(changes[first : last + 1]))
+    reach = round(_FOLLOWED * reach) + 1
+    before = changes[max(0, first - 3 * reach) : max(0, first - 2 * reach)]
+    after = changes[last + 2 * reach : last + 3 * reach]
+    if still:
+        before = after = changes[:0]
+    low, high = max(1, first - reach), min(len(changes) - 2, last + reach)
+    while first > low and _goes_on(changes[max(0, first - 3) : first], strength, _level(strength, before)):
+        first -= 1
+    while last < high and _goes_on(changes[last + 4 : last + 1 : -1], strength, _level(strength, after)):
+        last += 1
+    return first, last
 
 
 def _goes_on(changes: Array, strength: float, level: float) -> bool:
@@ -176,17 +187,18 @@ def _scaled(grey: Grey) -> tuple[Array, ...]:
     return small, cv2.resize(small, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
 
 
-def _blended(before: Array, middle: Array, after: Array, same: float) -> tuple[bool, bool] | None:
+def _blended(before: Array, middle: Array, after: Array, same: float, residual: float) -> tuple[bool, bool] | None:
     """Whether the picture before, and the one after, have one colour; None where the middle is no blend of them."""
     difference = before - after
-    energy = float((difference * difference).mean())
+    energy = _mean_product(difference, difference)
     if energy < _DIFFERENT**2:
         return None
-    share = float(((middle - after) * difference).mean()) / energy
+    share = _mean_product(middle - after, difference) / energy
     if not _SHARE[0] <= share <= _SHARE[1]:
         return None
     left = middle - after - share * difference
-    if float((left * left).mean()) > _RESIDUAL**2 * energy:
+    unexplained = _mean_product(left, left)
+    if unexplained > residual**2 * energy:
         return None
     a, b = before - before.mean(), after - after.mean()
     spread = float(a.std()), float(b.std())
@@ -195,10 +207,14 @@ def _blended(before: Array, middle: Array, after: Array, same: float) -> tuple[b
     if not any(flat) and difference[part].size < _SMALLEST * difference.size:
         return None
     alike = not any(flat) and float((a * b).mean()) > same * spread[0] * spread[1]
-    pure = same == max(_SAME) and float((left * left).mean()) <= _PURE**2 * energy
+    pure = same == max(_SAME) and unexplained <= _PURE**2 * energy
     if alike and not (pure and _replaced(before[part], after[part], _LARGE * difference.size)):
         return None
     return flat
+
+
+def _mean_product(a: Array, b: Array) -> float:
+    return float(np.vdot(a, b)) / a.size
 
 
 def _changed_part(difference: Array) -> tuple[slice, slice]:

@@ -35,12 +35,15 @@ def test_frames_keep_their_times_and_order(tmp_path: Path) -> None:
     assert [frame.time for frame in frames] == pytest.approx([number / 29.97 for number in range(50)], abs=1e-4)
 
 
-def test_a_clip_looks_like_its_frames(tmp_path: Path) -> None:
-    ramp = np.linspace(0, 255, 64, dtype=np.uint8)
-    image = np.stack([np.tile(ramp, (64, 1)), np.tile(ramp[:, None], (1, 64)), np.full((64, 64), 128, np.uint8)], -1)
+@pytest.mark.parametrize("size", [(64, 64), (66, 64), (64, 66), (70, 98), (90, 1062)])
+def test_a_clip_looks_like_its_frames(tmp_path: Path, size: tuple[int, int]) -> None:
+    across, down = (np.linspace(0, 255, side, dtype=np.uint8) for side in (size[1], size[0]))
+    image = np.stack([np.tile(across, (size[0], 1)), np.tile(down[:, None], (1, size[1])), np.full(size, 128)], -1)
+    image = image.astype(np.uint8)
     write_clip(tmp_path / "clip.mp4", [image] * 3, fps=1, crf=8)
-    difference = np.abs(read_frames(tmp_path / "clip.mp4", [1])[0].astype(int) - image)
-    assert difference.mean() < 3
+    shown = read_frames(tmp_path / "clip.mp4", [1])[0]
+    assert shown.shape == image.shape
+    assert np.abs(shown.astype(int) - image).mean() < 3
 
 
 def test_fine_stripes_take_the_mean_of_their_colours(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def write_clip(
 
 
 def _pictures(frames: Iterable[np.ndarray[Any, np.dtype[np.uint8]]], shape: tuple[int, ...]) -> Iterator[VideoFrame]:
-    """The frames in BT.601's limited range, each in the memory of the one before: the encoder has copied that."""
+    """The frames in BT.601's limited range."""
     height, width = (size // 2 * 2 for size in shape[:2])
     packed = np.empty((height * 3 // 2, width), dtype=np.uint8)  # Y, then U and V at half the size
     blurred, averaged = np.empty((height, width, 3), dtype=np.uint8), np.empty_like(packed)
@@ -92,4 +92,4 @@ def _pictures(frames: Iterable[np.ndarray[Any, np.dtype[np.uint8]]], shape: tupl
         # OpenCV takes the colour of one pixel of four: it is to be that of their mean.
         cv2.blur(picture, (2, 2), dst=blurred, anchor=(0, 0))
         packed[height:] = cv2.cvtColor(blurred, cv2.COLOR_RGB2YUV_I420, dst=averaged)[height:]
-        yield VideoFrame.from_numpy_buffer(packed, format="yuv420p")
+        yield VideoFrame.from_ndarray(packed, format="yuv420p")

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from videopath_hf.curation.boxes import around
-from videopath_hf.curation.rectangles import find_rectangle, persistent_edges
+from videopath_hf.curation.rectangles import find_rectangle, persistent_edges, quantile, ranked
 from videopath_hf.curation.tissue import Picture, slide_masks
 from videopath_hf.records import Box
 
@@ -66,7 +66,7 @@ def _round(crops: Sequence[Picture], face: Box, min_edge: float) -> Box | None:
         cv2.cvtColor(cv2.resize(crop, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
         for crop in crops
     ]
-    typical = np.median(small, axis=0).astype(np.uint8)
+    typical = quantile(ranked(small), 0.5).astype(np.uint8)
     wide = (face[2] - face[0]) * scale
     found = cv2.HoughCircles(
         typical, cv2.HOUGH_GRADIENT, 1.5, max(4.0, wide / 2), param1=80, param2=_ROUND_VOTES,

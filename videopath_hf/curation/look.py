@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from videopath_hf.curation.detectors import make_detector
+from videopath_hf.curation.detectors import SceneDetectCuts, make_detector
 from videopath_hf.curation.settings import SegmentSettings
 from videopath_hf.curation.stills import MotionMeter
 from videopath_hf.curation.tissue import Colours, Picture, colours, foreign_boxes, slide_masks
@@ -17,7 +17,6 @@ from videopath_hf.video.probe import VideoInfo
 SMALL = 160
 """Pixels of width at which every frame is looked at, for cuts, structure and motion."""
 
-_BY_FRAME = ("adaptive", "content", "histogram", "hash")  # detectors that compare a frame with the one before
 _LEAST_CHANGE = 3.0  # mean grey levels of a cut; of 93 the least changes 20, hues that a keyframe shifts 2
 _FLATTEST = 20  # pixels of height: what looks at structure and motion does so in blocks
 
@@ -122,7 +121,7 @@ class Watcher:
     def finish(self) -> Look:
         """What was seen; call it once, after the last frame."""
         cuts = self._detector.finish()
-        if self._settings.detector in _BY_FRAME:
+        if self._settings.transitions and isinstance(self._detector, SceneDetectCuts):  # it goes by colours alone
             cuts = [cut for cut in cuts if max(self._changes[max(0, cut - 1) : cut + 2]) >= _LEAST_CHANGE]
         transitions = self._transitions.finish() if self._settings.transitions else []
         return Look(

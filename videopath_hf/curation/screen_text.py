@@ -177,8 +177,7 @@ class TextScanner:
                     part = around([part, text.box])
             box = part
         if found is not None and self._lines is not None:
-            lines = [line for line in found.result() if is_line(line.box, height)]
-            seen = self._lines.words(page.image, lines, still)
+            seen = _words(self._lines, page.image, found.result(), still, height)
         else:
             seen = self._read_part(page.image, box, still, self._side(detail))
         texts = [text for text in seen if is_text(text, height)]
@@ -206,8 +205,7 @@ class TextScanner:
         if self._lines is None:
             found = self.reader.read(crop, inside, side)
         else:
-            lines = self._lines.lines(crop, side)
-            found = self._lines.words(crop, [line for line in lines if is_line(line.box, image.shape[0])], inside)
+            found = _words(self._lines, crop, self._lines.lines(crop, side), inside, image.shape[0])
         return [text.model_copy(update={"box": shifted(text.box, left, top)}) for text in found]
 
     def _look_again(self, image: Picture, found: Sequence[ReadText], expected: Sequence[ReadText]) -> list[ReadText]:
@@ -291,6 +289,13 @@ class TextScanner:
             if crops and overlap(group.text.box, track.box) > 0.5:
                 return track.model_copy(update={"box": _with_plate(track.box, group.text.box, crops)})
         return track
+
+
+def _words(
+    reader: LineReader, image: Picture, found: Sequence[FoundLine], known: Sequence[ReadText], height: int
+) -> list[ReadText]:
+    """Read the lines found in a frame of this height or a part of it, but none that is too tall for one."""
+    return reader.words(image, [line for line in found if is_line(line.box, height)], known)
 
 
 def _moves(first: Sequence[ReadText], last: Sequence[ReadText]) -> bool:

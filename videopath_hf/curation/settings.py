@@ -79,7 +79,7 @@ class SegmentSettings(Settings):
         threshold (`float`, *optional*): the detector's own default if omitted, see `DEFAULT_THRESHOLDS`.
         weights (`str`, *optional*): AutoShot's checkpoint file.
         transitions (`bool`, defaults to `True`): add what detectors of single jumps miss: dissolves, fades, and cuts
-            between pictures of like colours.
+            between pictures of like colours; and leave out cuts of PySceneDetect that change hardly more than hues.
         min_seconds (`float`, defaults to 0.6): shortest segment, PySceneDetect's 15 frames at 25 fps.
         min_still (`float`, defaults to 1.0): seconds the view must stay to count as still.
         sample_fps (`float`, defaults to 2.0): frames a second whose colours are measured.

@@ -13,6 +13,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import PictureType, VideoFrame
+from av.video.plane import VideoPlane
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
@@ -271,6 +272,12 @@ def reason(error: Exception) -> str:
     return " ".join(str(text).split()).rstrip(".").lower()
 
 
+def plane_samples(plane: VideoPlane, width: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """The samples of a frame's plane where they lie, uint8 [plane's height, width], without its rows' padding."""
+    rows = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(-1, plane.line_size)
+    return rows[: plane.height, :width]
+
+
 @dataclass(frozen=True)
 class Geometry:
     """How decoded frames are turned into upright pictures of square pixels.
@@ -306,10 +313,6 @@ class Geometry:
         """Convert to uint8 [height, width, 3] RGB."""
         width, height = (self.height, self.width) if self.rotation % 180 else (self.width, self.height)
         converted = _reformatter().reformat(frame, width=width, height=height, format="rgb24")
-        plane = converted.planes[0]
-        if plane.line_size == 3 * width:  # rows without gaps: nothing to copy
-            pixels = np.frombuffer(memoryview(plane), dtype=np.uint8, count=3 * width * height)
-            image = pixels.reshape(height, width, 3)
-        else:
-            image = np.asarray(converted.to_ndarray(), dtype=np.uint8)
+        samples = plane_samples(converted.planes[0], 3 * width)
+        image = np.ascontiguousarray(samples).reshape(height, width, 3)  # nothing is copied where rows have no gaps
         return np.ascontiguousarray(np.rot90(image, self.rotation // 90)) if self.rotation else image

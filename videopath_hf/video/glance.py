@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 
-from videopath_hf.video.container import Geometry
+from videopath_hf.video.container import Geometry, plane_samples
 
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 
@@ -26,10 +26,7 @@ def glance(frame: VideoFrame, geometry: Geometry) -> Picture:
     packed = np.empty((height * 3 // 2, width), dtype=np.uint8)  # Y, then U and V at half the size, as OpenCV wants
     chroma = packed[height:].reshape(2, height // 2, width // 2)
     for plane, target in zip(frame.planes, (packed[:height], *chroma), strict=True):
-        samples = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(-1, plane.line_size)[
-            : plane.height, : plane.width
-        ]
-        target[:] = shrink(samples, *target.shape[::-1])
+        target[:] = shrink(plane_samples(plane, plane.width), *target.shape[::-1])
     image: Picture = cv2.cvtColor(packed, cv2.COLOR_YUV2RGB_I420)
     return np.ascontiguousarray(np.rot90(image, geometry.rotation // 90)) if geometry.rotation else image
 

@@ -2,11 +2,12 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
+from typing import Literal
 
 import numpy as np
 import pytest
 
-from tests.curation.conftest import stained
+from tests.curation.conftest import labelled, stained
 from videopath_hf.curation import networks
 from videopath_hf.curation.faces import FaceDetector
 from videopath_hf.curation.networks import choose_engine, engine_name
@@ -77,11 +78,25 @@ def test_the_first_threads_to_run_a_network_do_not_wait_for_each_other_without_e
 @needs_openvino
 @pytest.mark.skipif(not rapidocr_installed(), reason="rapidocr is not installed")
 def test_both_engines_read_a_line_alike() -> None:
-    from tests.curation.conftest import labelled
-
     image = labelled(stained(240, 640), "Case 12: morphea", (60, 100))
     texts = [[text.text for text in RapidOcrReader(640, engine).read(image)] for engine in ("openvino", "onnxruntime")]
     assert texts[0] == texts[1] and "morphea" in texts[0][0]
+
+
+@pytest.mark.skipif(not rapidocr_installed(), reason="rapidocr is not installed")
+@pytest.mark.parametrize("engine", [pytest.param("openvino", marks=needs_openvino), "onnxruntime"])
+def test_a_reader_finds_and_reads_the_same_beside_others(engine: Literal["openvino", "onnxruntime"]) -> None:
+    reader = RapidOcrReader(640, engine)
+    pages = [labelled(stained(240, 640), "Case 1: morphea", (60, 20 + 40 * number)) for number in range(4)]
+    alone = [reader.read(page) for page in pages]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads take turns as often as can be
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            beside = list(pool.map(reader.read, pages * 10))
+    finally:
+        sys.setswitchinterval(interval)
+    assert beside == alone * 10
 
 
 def _outputs(engine: str) -> list[np.ndarray]:

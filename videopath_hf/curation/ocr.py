@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
+from threading import Lock
 from typing import Any, NamedTuple, Protocol
 
 import cv2
@@ -128,8 +129,10 @@ class RapidOcrReader(LineReader):
         if not rapidocr_installed():
             raise MissingExtraError("rapidocr", "curate", "removing on-screen text")
         super().__init__(f"rapidocr {version('rapidocr')}, {engine_name(engine)}", side)
-        # Two, because a call changes what an engine does: one finds lines while the other reads.
+        # Two, because a call changes what an engine does: one finds lines while the other reads. Neither is entered
+        # twice at once: what its networks give lies in memory that the next call writes to.
         self._finder, self._engine = rapidocr_engine(engine), rapidocr_engine(engine)
+        self._finding, self._reading = Lock(), Lock()
         blank = np.zeros((48, 320, 3), dtype=np.uint8)
         self.find(blank)  # networks are loaded when they are first used: here, beside other work
         self.recognise(blank, 0.0)
@@ -137,7 +140,8 @@ class RapidOcrReader(LineReader):
 
     def find(self, image: Picture) -> list[FoundLine]:
         """Return where lines of text are in the picture as it is."""
-        found = self._finder(np.ascontiguousarray(image[:, :, ::-1]), use_det=True, use_cls=False, use_rec=False)
+        with self._finding:
+            found = self._finder(np.ascontiguousarray(image[:, :, ::-1]), use_det=True, use_cls=False, use_rec=False)
         boxes, scores = getattr(found, "boxes", None), getattr(found, "scores", None)
         if boxes is None or scores is None:
             return []
@@ -145,7 +149,8 @@ class RapidOcrReader(LineReader):
 
     def recognise(self, crop: Picture, found: float) -> tuple[str, float]:
         """Return the words of a crop that holds one level line, and how sure they are (0 to 1)."""
-        return recognise_with(self._engine, crop)
+        with self._reading:
+            return recognise_with(self._engine, crop)
 
 
 def rapidocr_engine(engine: Engine) -> Any:

@@ -1,15 +1,17 @@
 """Every detector finds a plain cut and no other; networks see every frame once, whatever the number of windows."""
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scenedetect import AdaptiveDetector, ContentDetector, FrameTimecode
 
 from tests.curation.conftest import Picture, pan, stained, title
 from videopath_hf.curation.autoshot import AutoShot
-from videopath_hf.curation.detectors import CutDetector, check_detector, make_detector
+from videopath_hf.curation.detectors import CutDetector, SceneDetectCuts, check_detector, make_detector
 from videopath_hf.curation.detectors_neural import WindowDetector, load_autoshot
 from videopath_hf.curation.settings import DEFAULT_THRESHOLDS, CurateSettings, SegmentSettings
 from videopath_hf.errors import MissingExtraError, UserError
@@ -39,6 +41,17 @@ def settings(name: str, **values: object) -> SegmentSettings:
 @pytest.mark.parametrize("name", ["content", "adaptive", "histogram", "hash"])
 def test_pyscenedetects_detectors_find_both_cuts_to_the_frame(name: str) -> None:
     assert cuts_of(make_detector(settings(name), FPS)) == [50, 100]
+
+
+@pytest.mark.parametrize(("name", "own"), [("content", ContentDetector), ("adaptive", AdaptiveDetector)])
+def test_changes_are_measured_as_pyscenedetect_does(name: str, own: type[ContentDetector]) -> None:
+    ours = make_detector(settings(name), FPS)
+    assert isinstance(ours, SceneDetectCuts) and isinstance(ours.detector, own)
+    theirs = own()
+    for number, frame in enumerate(islice(frames(), 45, 110)):
+        ours.add(frame)
+        theirs.process_frame(FrameTimecode(number, FPS), frame[:, :, ::-1].copy())
+        assert ours.detector._frame_score == pytest.approx(theirs._frame_score, abs=1e-9)
 
 
 def test_keyframes_split_at_cuts_and_where_the_view_is_no_longer_the_one_it_began_with() -> None:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, NamedTuple
 from videopath_hf import __version__
 from videopath_hf.curation.cases import Case
 from videopath_hf.curation.clips import ClipFiles, ClipPlan
-from videopath_hf.curation.frames import SegmentFrames
+from videopath_hf.curation.frames import LectureFrames
 from videopath_hf.curation.inputs import Lecture
 from videopath_hf.curation.lecture import Listener
 from videopath_hf.curation.look import Look
@@ -75,7 +75,7 @@ class LectureState:
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     worked: dict[str, int] = field(default_factory=dict)
-    frames: tuple[int, SegmentFrames] | None = None
+    frames: LectureFrames | None = None
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def known_info(self) -> VideoInfo:

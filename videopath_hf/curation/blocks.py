@@ -17,7 +17,7 @@ from videopath_hf.curation.clips import (
     too_short,
 )
 from videopath_hf.curation.decisions import apply_decisions, candidates_hash
-from videopath_hf.curation.frames import KEPT_BYTES, SegmentFrames, decode_pass
+from videopath_hf.curation.frames import KEPT_BYTES, LectureFrames, SegmentFrames, decode_pass
 from videopath_hf.curation.inputs import shown
 from videopath_hf.curation.layout import kept_part
 from videopath_hf.curation.quality import fault
@@ -154,11 +154,14 @@ class Read(SegmentBlock):
         inputs += [reader and reader.name, known if tissue else None, check_detectors(settings)]
 
         def work() -> dict[str, Any]:
-            path = state.lecture.path
-            if not tissue:
+            path, frames = state.lecture.path, _frames(state)
+            mine = frames.of(grid).all() if tissue else None
+            following = next((s for s in state.segments if s.start > segment.start and s.kind == "tissue"), None)
+            if following is not None:
+                frames.begin(_grid(state, following))
+            if mine is None:
                 return read_page(path, segment, reader, settings).model_dump()
-            frames = _frames(state, segment).all()
-            return read_tissue(path, info, segment, grid, foreign, reader, settings, frames, known).model_dump()
+            return read_tissue(path, info, segment, grid, foreign, reader, settings, mine, known).model_dump()
 
         done = state.once(self, f"read_{segment.index:04d}", inputs, work)
         state.readings[segment.index] = SegmentReading.model_validate(done)
@@ -192,7 +195,7 @@ class Clip(SegmentBlock):
         if segment.kind != "tissue" or segment.verdict == "reject" or _covered(state, segment):
             return
         settings, said = state.settings.clips, state.known_transcript().sentences
-        frames = _frames(state, segment)
+        frames = _frames(state).of(_grid(state, segment))
         self._gather(state, KEPT_BYTES - frames.memory)
         for plan in plan_clips(state.lecture.video_id, [(segment, _grid(state, segment))], said, settings):
             plan = plan._replace(clip_id=f"{state.lecture.video_id}_c{len(state.plans):05d}")
@@ -301,12 +304,10 @@ def _grid(state: LectureState, segment: Segment) -> Grid:
     return segment_grid(segment, state.settings.clips.fps, state.known_info().fps)
 
 
-def _frames(state: LectureState, segment: Segment) -> SegmentFrames:
-    """The segment's pictures; those of the segment before are let go."""
-    if state.frames is None or state.frames[0] != segment.index:
-        frames = SegmentFrames(state.lecture.path, state.known_info(), _grid(state, segment), state.listener.beat)
-        state.frames = (segment.index, frames)
-    return state.frames[1]
+def _frames(state: LectureState) -> LectureFrames:
+    if state.frames is None:
+        state.frames = LectureFrames(state.lecture.path, state.known_info(), state.listener.beat)
+    return state.frames
 
 
 def _covered(state: LectureState, segment: Segment) -> bool:

@@ -1,8 +1,11 @@
 """The two times a lecture is decoded: all frames at low resolution, then those of the clips at full resolution."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
+from weakref import WeakSet
 
 import av
 import numpy as np
@@ -22,9 +25,9 @@ from videopath_hf.video.turns import decode_in_turns, with_readers
 
 KEPT_BYTES = 300_000_000
 """Pictures of one segment that are kept for making its clips: 108 of 720p, 54 s at 2 frames a second. As much again is
-kept of segments before, whose clips are under way."""
+kept of segments before, whose clips are under way, and of the one that is decoded ahead."""
 
-_CHUNK_BYTES = 160_000_000  # pictures that are decoded together where they are not kept
+_CHUNK_BYTES = 120_000_000  # pictures that are decoded together where they are not kept; as many are decoded ahead
 _BEAT_FRAMES = 25
 # Frames between two others are not deblocked: nothing at low resolution shows it.
 _NOT_DEBLOCKED = {"skip_loop_filter": "bidir"}
@@ -91,35 +94,88 @@ class SegmentFrames:
         info (`VideoInfo`): its size.
         grid (`Grid`): the frames.
         beat (`Callable`): called for each frame that is handed out.
+        decoder (`Executor`): what decodes frames ahead.
     """
 
-    def __init__(self, path: Path, info: VideoInfo, grid: Grid, beat: Callable[[int, int | None], None]) -> None:
-        self.path, self.grid, self.beat = path, grid, beat
+    def __init__(
+        self, path: Path, info: VideoInfo, grid: Grid, beat: Callable[[int, int | None], None], decoder: Executor
+    ) -> None:
+        self.path, self.grid, self.beat, self.decoder = path, grid, beat, decoder
         self._bytes = info.width * info.height * 3
-        self._kept: Sequence[Picture] | None = None
+        self._kept: Future[list[Picture]] | None = None
 
     @property
     def memory(self) -> int:
         """The most bytes that its pictures take: all of them where they are kept, else those decoded together."""
         return min(self._bytes * self.grid.frames, KEPT_BYTES)
 
+    def begin(self) -> None:
+        """Have all frames decoded, if they fit; they are kept."""
+        if self._kept is None and self._bytes * self.grid.frames <= KEPT_BYTES:
+            self._kept = self.decoder.submit(_read, self.path, grid_indices(self.path, self.grid))
+
     def all(self) -> Iterator[Picture]:
         """Hand out all frames, uint8 [H, W, 3] RGB, and keep them, where they fit, for `part`."""
-        if self._kept is None and self._bytes * self.grid.frames <= KEPT_BYTES:
-            self._kept = _read(self.path, grid_indices(self.path, self.grid))
-        return self.part(0, self.grid.frames)
+        self.begin()
+        if self._kept is not None:
+            return self.part(0, self.grid.frames)
+        chunks = self._chunks(0, self.grid.frames)
+        return self._beating(0, self._ahead(chunks, self.decoder.submit(_read, self.path, chunks[0])))
 
     def part(self, first: int, last: int) -> Iterator[Picture]:
         """Hand out frames `first` to `last`, exclusive, of the grid; they must not be changed."""
-        indices = grid_indices(self.path, self.grid)[first:last] if self._kept is None else []
+        if self._kept is not None:
+            return self._beating(first, self._kept.result()[first:last])
+        chunks = self._chunks(first, last)
+        return self._beating(first, (picture for chunk in chunks for picture in _read(self.path, chunk)))
+
+    def _chunks(self, first: int, last: int) -> list[list[int]]:
+        indices = grid_indices(self.path, self.grid)[first:last]
         size = max(1, _CHUNK_BYTES // self._bytes)
-        for start in range(first, last, size):
-            stop = min(start + size, last)
-            kept = self._kept
-            chunk = kept[start:stop] if kept is not None else _read(self.path, indices[start - first : stop - first])
-            for number, picture in enumerate(chunk, start=start):
-                self.beat(number, self.grid.frames)
-                yield picture
+        return [indices[start : start + size] for start in range(0, len(indices), size)]
+
+    def _ahead(self, chunks: Sequence[Sequence[int]], coming: "Future[list[Picture]]") -> Iterator[Picture]:
+        for chunk in chunks[1:]:
+            pictures, coming = coming.result(), self.decoder.submit(_read, self.path, chunk)
+            yield from pictures
+        yield from coming.result()
+
+    def _beating(self, first: int, pictures: Iterable[Picture]) -> Iterator[Picture]:
+        for number, picture in enumerate(pictures, start=first):
+            self.beat(number, self.grid.frames)
+            yield picture
+
+
+class LectureFrames:
+    """The full-size pictures of a lecture's segments, one after the other, the next one's decoded ahead.
+
+    Args:
+        path, info, beat: as of `SegmentFrames`.
+    """
+
+    def __init__(self, path: Path, info: VideoInfo, beat: Callable[[int, int | None], None]) -> None:
+        self._make = partial(SegmentFrames, path, info, beat=beat, decoder=ThreadPoolExecutor(1))
+        self._held: dict[Grid, SegmentFrames] = {}
+        self._alive: WeakSet[SegmentFrames] = WeakSet()  # those that clips are still made of, too
+
+    def of(self, grid: Grid) -> SegmentFrames:
+        """The pictures of a segment; those of segments before are let go."""
+        frames = self._held.get(grid) or self._new(grid)
+        self._held = {other: held for other, held in self._held.items() if other.start > grid.start} | {grid: frames}
+        return frames
+
+    def begin(self, grid: Grid) -> None:
+        """Decode the pictures of the segment that comes next, unless they would take too much memory beside others."""
+        if grid not in self._held:
+            frames = self._new(grid)
+            if sum(other.memory for other in self._alive) <= 2 * KEPT_BYTES:
+                self._held[grid] = frames
+                frames.begin()
+
+    def _new(self, grid: Grid) -> SegmentFrames:
+        frames = self._make(grid=grid)
+        self._alive.add(frames)
+        return frames
 
 
 def _read(path: Path, indices: Sequence[int]) -> list[Picture]:

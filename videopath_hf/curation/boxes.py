@@ -15,6 +15,12 @@ def overlap(a: Box, b: Box) -> float:
     return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
 
 
+def covered(box: Box, by: Box) -> float:
+    """Share of a box that lies in another one."""
+    width, height = min(box[2], by[2]) - max(box[0], by[0]), min(box[3], by[3]) - max(box[1], by[1])
+    return max(0, width) * max(0, height) / max(1, (box[2] - box[0]) * (box[3] - box[1]))
+
+
 def around(boxes: Sequence[Box]) -> Box:
     """The box that holds all of `boxes`."""
     return (

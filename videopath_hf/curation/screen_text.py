@@ -3,29 +3,31 @@
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import cv2
 import numpy as np
 
-from videopath_hf.curation.boxes import around, overlap, shifted, widened
+from videopath_hf.curation.boxes import around, covered, overlap, shifted, widened
 from videopath_hf.curation.ocr import FoundLine, LineReader, ReadText, TextReader
 from videopath_hf.curation.rectangles import find_rectangle, persistent_edges
 from videopath_hf.curation.settings import ScreenTextSettings
-from videopath_hf.curation.text_pixels import cut, grey, showing, stretched, unmoved
+from videopath_hf.curation.text_pixels import cut, grey, showing, unmoved
 from videopath_hf.curation.text_schedule import Due, ReadingSchedule
 from videopath_hf.curation.text_tracks import (
     Reading,
     alike,
+    alike_words,
     follow,
     held,
-    is_line,
     is_long,
     is_text,
+    read_lines,
+    read_words,
     same_words,
     thickness,
 )
 from videopath_hf.curation.tissue import Picture
+from videopath_hf.curation.watermarks import Blend
 from videopath_hf.records import Box, RemovedText
 
 _CROPS = 6  # crops of a text kept for finding its plate
@@ -33,9 +35,8 @@ _PLATE_EDGE = 25.0  # grey levels: drawn plates stand out by 34 and more, tissue
 _PART = 0.6  # share of the frame from which a changed part is not worth cutting out
 _AHEAD = 2  # frames whose lines are found while another one is read
 _PART_COST = 0.5  # what reading a part may cost, in readings of a whole frame
+_SAME = 0.8  # share of a text's box in a watermark's
 _PAST = 6  # frames read before that a new text is looked for in
-_BLENDED = 6  # frames read of a moving picture from which their mean shows only what is painted over it
-_BLEND_SIDE = 960
 
 
 class _Crops(NamedTuple):
@@ -77,8 +78,7 @@ class TextScanner:
         self._waiting: deque[tuple[Due | float, Future[list[FoundLine]] | None]] = deque()
         self._lines = reader if isinstance(reader, LineReader) else None  # what finds lines apart from reading them
         self._finder = ThreadPoolExecutor(1)
-        self._sum: np.ndarray[Any, Any] | None = None
-        self._summed = 0
+        self._blend = Blend()
         self._size = (0, 0)
 
     def add(self, time: float, image: Picture) -> None:
@@ -94,7 +94,8 @@ class TextScanner:
         self._follow(self._schedule.finish(), last=True)
         self._finder.shutdown()
         tracks = [self._finished(track) for track in follow(self.readings, self.settings.min_score, end)]
-        tracks += self._watermarks(tracks, end)
+        marks = self._watermarks(tracks, end)
+        tracks = [track for track in tracks if not any(_is_part(track, mark) for mark in marks)] + marks
         margin = self.settings.margin
         return [track.model_copy(update={"box": widened(track.box, margin, margin, self._size)}) for track in tracks]
 
@@ -121,7 +122,7 @@ class TextScanner:
         return self._finder.submit(self._lines.lines, due.image, self._side(due.detail))
 
     def _is_whole(self, part: Box | None) -> bool:
-        return part is None or _covered((0, 0, *self._size), part) >= _PART
+        return part is None or covered((0, 0, *self._size), part) >= _PART
 
     def _side(self, detail: bool) -> int:
         return self.settings.detail_side if detail else self.settings.side
@@ -136,7 +137,7 @@ class TextScanner:
             self._resolve(before, self.readings[-1], due.between, page, current)
         self.readings.append(current)
         self._pages.append(page)
-        self._blend(due.image)
+        self._blend.add(due.time, due.image)
 
     def _read_at_rest(self, due: Due, found: "Future[list[FoundLine]] | None") -> None:
         """Read a picture that has come to rest once more, for its small letters; frames at rest share its texts."""
@@ -173,11 +174,11 @@ class TextScanner:
         box = (0, 0, width, height)
         if part is not None and not self._is_whole(part):
             for text in expected:
-                if _covered(text.box, part) > 0:  # half a line reads as another one
+                if covered(text.box, part) > 0:  # half a line reads as another one
                     part = around([part, text.box])
             box = part
         if found is not None and self._lines is not None:
-            seen = _words(self._lines, page.image, found.result(), still, height)
+            seen = read_words(self._lines, page.image, found.result(), still, height)
         else:
             seen = self._read_part(page.image, box, still, self._side(detail))
         texts = [text for text in seen if is_text(text, height)]
@@ -202,10 +203,7 @@ class TextScanner:
         if share < 1:
             scale = max(scale, min(1.0, scale * (_PART_COST / share) ** 0.5))
         side = max(32, round(scale * max(crop.shape[:2])))
-        if self._lines is None:
-            found = self.reader.read(crop, inside, side)
-        else:
-            found = _words(self._lines, crop, self._lines.lines(crop, side), inside, image.shape[0])
+        found = read_lines(self.reader, crop, inside, side, image.shape[0])
         return [text.model_copy(update={"box": shifted(text.box, left, top)}) for text in found]
 
     def _look_again(self, image: Picture, found: Sequence[ReadText], expected: Sequence[ReadText]) -> list[ReadText]:
@@ -258,30 +256,15 @@ class TextScanner:
                     shown[-1 - number].append(text)
         self.readings.extend(Reading(time, texts) for (time, _), texts in zip(between, shown, strict=True))
 
-    def _blend(self, image: Picture) -> None:
-        scale = min(1.0, _BLEND_SIDE / max(image.shape[:2]))
-        size = round(image.shape[1] * scale), round(image.shape[0] * scale)
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        if self._sum is None:
-            self._sum = np.zeros(small.shape, dtype=np.float32)
-        cv2.accumulate(small, self._sum)
-        self._summed += 1
-
     def _watermarks(self, tracks: Sequence[RemovedText], end: float) -> list[RemovedText]:
-        """Texts too faint for a single frame that are there all the time."""
-        if self._sum is None or self._summed < _BLENDED:
+        """Texts too faint for single frames that are there all the time."""
+        mean = self._blend.mean()
+        if mean is None:
             return []
         self.reads += 1
-        mean = stretched(self._sum / self._summed)
-        ratio = self._size[0] / mean.shape[1]
-        found = []
-        for text in self.reader.read(mean, (), self.settings.detail_side):
-            x0, y0, x1, y1 = (round(value * ratio) for value in text.box)
-            box = (x0, y0, x1, y1)
-            sure = text.score >= self.settings.min_score and is_long(text) and is_text(text, mean.shape[0])
-            if sure and not any(_covered(box, track.box) >= 0.5 for track in tracks):
-                found.append(RemovedText(text=text.text, box=box, start=round(self.readings[0].time, 3), end=end))
-        return found
+        found = self._blend.watermarks(mean, self.reader, self.settings, tracks)
+        start = round(self.readings[0].time, 3)
+        return [RemovedText(text=text.text, box=text.box, start=start, end=end) for text in found]
 
     def _finished(self, track: RemovedText) -> RemovedText:
         for group in self._crops:
@@ -291,11 +274,9 @@ class TextScanner:
         return track
 
 
-def _words(
-    reader: LineReader, image: Picture, found: Sequence[FoundLine], known: Sequence[ReadText], height: int
-) -> list[ReadText]:
-    """Read the lines found in a frame of this height or a part of it, but none that is too tall for one."""
-    return reader.words(image, [line for line in found if is_line(line.box, height)], known)
+def _is_part(text: RemovedText, of: RemovedText) -> bool:
+    """Whether a text is another one, or some of its letters, in the same place."""
+    return covered(text.box, of.box) >= _SAME and alike_words(text.text, of.text)
 
 
 def _moves(first: Sequence[ReadText], last: Sequence[ReadText]) -> bool:
@@ -303,11 +284,6 @@ def _moves(first: Sequence[ReadText], last: Sequence[ReadText]) -> bool:
     return any(
         is_long(a) and same_words(a, b) and not held(a, last) and not held(b, first) for a in first for b in last
     )
-
-
-def _covered(box: Box, by: Box) -> float:
-    width, height = min(box[2], by[2]) - max(box[0], by[0]), min(box[3], by[3]) - max(box[1], by[1])
-    return max(0, width) * max(0, height) / max(1, (box[2] - box[0]) * (box[3] - box[1]))
 
 
 def _surroundings(image: Picture, box: Box) -> Picture:

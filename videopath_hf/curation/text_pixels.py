@@ -66,18 +66,13 @@ def unmoved(a: Picture, b: Picture, box: Box) -> bool:
 def showing(box: Box, shown: Picture, gone: Picture, frames: Sequence[Picture]) -> int:
     """How many of the frames, in order from the one that shows a text to the one that does not, still show it."""
     for number, frame in enumerate(frames):
-        like, unlike = (_correlation(cut(frame, box), cut(other, box)) for other in (shown, gone))
+        like, unlike = (correlation(cut(frame, box), cut(other, box)) for other in (shown, gone))
         if like < unlike - _NEARER:
             return number
     return len(frames)
 
 
-def _correlation(a: Picture, b: Picture) -> float:
+def correlation(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> float:
+    """1 for two grey pictures, [H, W], of one pattern, 0 for two that have nothing in common."""
     x, y = a.astype(np.float32) - float(a.mean()), b.astype(np.float32) - float(b.mean())
     return float((x * y).sum() / (np.sqrt(float((x * x).sum()) * float((y * y).sum())) + 1.0))
-
-
-def stretched(mean: np.ndarray[Any, Any]) -> Picture:
-    """What is fine in a mean of frames, its contrast raised as far as blurred tissue allows."""
-    fine = mean - cv2.GaussianBlur(mean, (0, 0), max(mean.shape[:2]) / 60)
-    return np.clip(128 + fine * (48 / max(4.0, 3 * float(fine.std()))), 0, 255).astype(np.uint8)

@@ -7,7 +7,8 @@ from statistics import median
 from typing import NamedTuple
 
 from videopath_hf.curation.boxes import overlap
-from videopath_hf.curation.ocr import ReadText
+from videopath_hf.curation.ocr import FoundLine, LineReader, ReadText, TextReader
+from videopath_hf.curation.tissue import Picture
 from videopath_hf.records import Box, RemovedText
 
 _WEAKEST = 0.5  # score below which a reading is not even followed
@@ -28,6 +29,22 @@ class Reading(NamedTuple):
 def is_line(box: Box, frame_height: int) -> bool:
     """Whether a box can be that of a line of text; giant ones are what texture is taken for."""
     return thickness(box) <= _TALLEST * frame_height
+
+
+def read_words(
+    reader: LineReader, image: Picture, found: Sequence[FoundLine], known: Sequence[ReadText], frame_height: int
+) -> list[ReadText]:
+    """Read the lines found in a frame of this height, or in a part of it, but none that is too tall for one."""
+    return reader.words(image, [line for line in found if is_line(line.box, frame_height)], known)
+
+
+def read_lines(
+    reader: TextReader, image: Picture, known: Sequence[ReadText], side: int, frame_height: int
+) -> list[ReadText]:
+    """Find and read lines as `reader` does, but where it can, none that is too tall for a frame of this height."""
+    if not isinstance(reader, LineReader):
+        return reader.read(image, known, side)
+    return read_words(reader, image, reader.lines(image, side), known, frame_height)
 
 
 def is_text(text: ReadText, frame_height: int) -> bool:
@@ -52,9 +69,14 @@ def thickness(box: Box) -> int:
     return min(box[2] - box[0], box[3] - box[1])
 
 
+def alike_words(a: str, b: str) -> bool:
+    """Whether two readings are of the same words."""
+    return SequenceMatcher(None, a.lower(), b.lower()).ratio() >= _SAME_WORDS
+
+
 def same_words(a: ReadText, b: ReadText) -> bool:
-    """Whether two readings are of the same words, wherever they stand."""
-    return SequenceMatcher(None, a.text.lower(), b.text.lower()).ratio() >= _SAME_WORDS
+    """Whether two texts say the same, wherever they stand."""
+    return alike_words(a.text, b.text)
 
 
 def alike(a: ReadText, b: ReadText) -> bool:

@@ -98,6 +98,18 @@ def test_a_round_inset_without_a_frame_is_covered() -> None:
     assert (person.start, person.end) == (0.0, 5.0)
 
 
+def test_a_round_inset_on_a_view_at_rest_is_covered_and_no_tissue_beside_it() -> None:
+    still = stained(HEIGHT, WIDTH, dab=True)
+    nuclei = cv2.GaussianBlur(np.random.default_rng(0).normal(0, 60, (HEIGHT, WIDTH)), (0, 0), 1.5)[:, :, None]
+    still = np.clip(still + nuclei, 0, 255).astype(np.uint8)  # edges everywhere
+    made = [in_a_circle(still, (420, 180), 90)] * 6
+    watcher = PersonWatcher([], (WIDTH, HEIGHT), PersonSettings())
+    for number, (image, _) in enumerate(made):
+        watcher.add(2.0 * number, cv2.circle(image.copy(), (420, 180), 90, (255, 255, 255), 3))
+    (person,) = watcher.finish(2.0, 12.0)
+    assert person.box == pytest.approx((330, 90, 510, 270), abs=14)
+
+
 def test_a_slide_without_a_presenter_has_none_even_where_its_colours_look_foreign() -> None:
     canvas = stained(700, 1400)
     boxes = [Seen(number / 2, (100, 100, 300, 260)) for number in range(12)]

@@ -51,6 +51,13 @@ def test_a_rectangle_may_lie_on_the_frames_border() -> None:
     assert found is not None and found.box[0] == 0 and found.strength > 10
 
 
+def test_texture_at_rest_is_not_the_side_of_a_panel() -> None:
+    image = np.random.default_rng(0).integers(60, 200, (240, 400), dtype=np.uint8)
+    image[:, 280:] = np.linspace(20, 60, 120).astype(np.uint8)
+    found = find_rectangle(persistent_edges([image] * 5), (320, 60, 360, 110), (False, True, True, True))
+    assert found is not None and found.box == (280, 0, 400, 240)
+
+
 def test_an_inner_box_outside_of_the_crop_finds_nothing() -> None:
     grey = cv2.cvtColor(stained(50, 50), cv2.COLOR_RGB2GRAY)
     assert find_rectangle(persistent_edges([grey]), (80, 80, 90, 90), NOWHERE) is None

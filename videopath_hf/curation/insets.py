@@ -14,8 +14,12 @@ from videopath_hf.records import Box
 _SURE = 1.75  # times the least strength from which a rectangle is the inset and nothing else is looked for
 _ROOM = (2.2, 1.6)  # width and height of an inset by its face's
 _MEDIAN_SIDE = 240  # pixels of the longer side of the picture in which a round inset is looked for
-_ROUND_VOTES = 18  # of Hough's accumulator
-_ROUND_EDGE = 0.75  # share of a circle that must stand out
+_RADII = (0.8, 3.0)  # of a round inset, by its face's width
+_OFF_CENTRE = 0.7  # widths of its face by which a round inset's centre may lie beside the face's
+_STRONGEST = 80  # grey levels from which an edge counts no more
+_ROUND_EDGE = 4.0  # times the least strength by which nearly all of a circle must stand out
+_ROUND_CONTRAST = 1.45  # times the edges of circles beside it; rims of heads that are as strong stay below 1.4
+_BESIDE = (-14, -11, -8, 8, 11, 14)  # pixels by which their radii differ
 _FIGURE = (1.1, 0.8, 1.1, 3.2)  # head and shoulders: face widths and heights to the left, above, right and below
 _GROWN = 6.0  # colours around a face that reach further than this many face widths are no figure's
 _FACE_ROOM = 0.3  # a mask must reach this many face widths beyond every face
@@ -40,12 +44,14 @@ def inset_box(
     face: Box = tuple(np.median(faces, axis=0).astype(int).tolist())
     edges = persistent_edges([cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) for crop in crops])
     framed = find_rectangle(edges, face, at_border)
-    drawn = framed is not None and framed.strength >= _SURE * min_edge
-    sure = drawn or (framed is not None and framed.strength >= min_edge and _roomy(framed.box, face))
-    circle = _round(crops, face, min_edge) if is_face and not drawn else None
-    box = circle or (face if sure or not is_face else _figure(crops, face))
-    if framed is not None and framed.strength >= min_edge:
-        box = around([box, framed.box])
+    circle = _round(crops, face, min_edge) if is_face else None
+    if circle is not None:
+        box = circle
+    elif framed is None or framed.strength < min_edge:
+        box = _figure(crops, face) if is_face else face
+    else:
+        sure = framed.strength >= _SURE * min_edge or _roomy(framed.box, face)
+        box = around([framed.box, face if sure or not is_face else _figure(crops, face)])
     for x0, y0, x1, y1 in faces:
         room = round(_FACE_ROOM * (x1 - x0)) if is_face else 0
         box = around([box, (x0 - room, y0 - room, x1 + room, y1 + room)])
@@ -59,7 +65,7 @@ def _roomy(box: Box, face: Box) -> bool:
 
 
 def _round(crops: Sequence[Picture], face: Box, min_edge: float) -> Box | None:
-    """A circle around the face that stands out from what moves behind it."""
+    """A circle around the face that stands out from what moves or rests behind it."""
     height, width = crops[0].shape[:2]
     scale = min(1.0, _MEDIAN_SIDE / max(height, width))
     small = [
@@ -67,37 +73,47 @@ def _round(crops: Sequence[Picture], face: Box, min_edge: float) -> Box | None:
         for crop in crops
     ]
     typical = quantile(ranked(small), 0.5).astype(np.uint8)
-    wide = (face[2] - face[0]) * scale
-    found = cv2.HoughCircles(
-        typical, cv2.HOUGH_GRADIENT, 1.5, max(4.0, wide / 2), param1=80, param2=_ROUND_VOTES,
-        minRadius=round(0.7 * wide), maxRadius=round(3.0 * wide),
-    )  # fmt: skip
-    if found is None:
+    near = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+    edges = np.minimum(cv2.morphologyEx(typical, cv2.MORPH_GRADIENT, near), _STRONGEST)
+    circles = _circles(face, scale)
+    if not len(circles):
         return None
+    x, y, radius = circles[_on_circles(edges, circles).mean(axis=1).argmax()]
+    stands_out = np.percentile(_on_circles(edges, np.array([(x, y, radius)])), 5) >= _ROUND_EDGE * min_edge
+    rings = _on_circles(edges, np.array([(x, y, max(1.0, radius + by)) for by in (0, *_BESIDE)])).mean(axis=1)
+    if not stands_out or rings[0] < _ROUND_CONTRAST * np.median(rings[1:]):
+        return None
+    reach = 1.06 * radius + 1  # what it was looked for at is not finer
+    return (
+        max(0, int((x - reach) / scale)),
+        max(0, int((y - reach) / scale)),
+        min(width, int((x + reach) / scale) + 1),
+        min(height, int((y + reach) / scale) + 1),
+    )
+
+
+def _circles(face: Box, scale: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Circles that hold a face: x, y and radius, [N, 3], in a picture of this scale."""
+    wide = (face[2] - face[0]) * scale
     x, y = (face[0] + face[2]) / 2 * scale, (face[1] + face[3]) / 2 * scale
-    for cx, cy, radius in found.reshape(-1, 3)[:8]:
-        if np.hypot(cx - x, cy - y) + 0.5 * wide <= radius and _ring(typical, cx, cy, radius, min_edge):
-            left, top, right, bottom = cx - radius, cy - radius, cx + radius, cy + radius
-            return (
-                max(0, int(left / scale) - 2),
-                max(0, int(top / scale) - 2),
-                min(width, int(right / scale) + 3),
-                min(height, int(bottom / scale) + 3),
-            )
-    return None
+    beside = np.arange(-_OFF_CENTRE, _OFF_CENTRE + 1e-6, 1 / 16) * wide
+    radii = np.arange(*_RADII, 1 / 24) * wide
+    circles = np.stack(np.meshgrid(x + beside, y + beside, radii, indexing="ij"), axis=-1).reshape(-1, 3)
+    found: np.ndarray[Any, np.dtype[np.float64]] = circles[
+        np.hypot(circles[:, 0] - x, circles[:, 1] - y) + 0.5 * wide <= circles[:, 2]
+    ]
+    return found
 
 
-def _ring(grey: Picture, x: float, y: float, radius: float, min_edge: float) -> bool:
-    """Whether the picture changes across most of a circle."""
+def _on_circles(edges: Picture, circles: np.ndarray[Any, Any]) -> Picture:
+    """The edges at 72 places of each circle, [N, 72]; none where a circle leaves the picture."""
     angles = np.linspace(0, 2 * np.pi, 72, endpoint=False)
-
-    def at(distance: float) -> np.ndarray[Any, Any]:
-        columns = np.clip(np.round(x + distance * np.cos(angles)).astype(int), 0, grey.shape[1] - 1)
-        rows = np.clip(np.round(y + distance * np.sin(angles)).astype(int), 0, grey.shape[0] - 1)
-        return grey[rows, columns].astype(np.float32)
-
-    step = np.max([abs(at(radius + out) - at(radius - inside)) for out in (1, 2, 3) for inside in (1, 2, 3)], axis=0)
-    return bool((step >= 2 * min_edge).mean() >= _ROUND_EDGE)
+    padded = np.pad(edges, 1)
+    x, y, radius = circles.T[:, :, None]
+    columns = np.clip(np.round(x + radius * np.cos(angles)).astype(np.int32) + 1, 0, padded.shape[1] - 1)
+    rows = np.clip(np.round(y + radius * np.sin(angles)).astype(np.int32) + 1, 0, padded.shape[0] - 1)
+    found: Picture = padded[rows, columns]
+    return found
 
 
 def _figure(crops: Sequence[Picture], face: Box) -> Box:

@@ -11,6 +11,8 @@ from videopath_hf.records import Box
 _CLIP = np.uint8(40)  # grey levels: one very strong stretch must not make up for a side that is not there
 _CANDIDATES = 10  # lines tried for each side
 _ABOUT = 0.85  # share of the best strength that counts as equally strong
+_BESIDE = 12  # pixels to both sides with which a line is compared
+_STANDS_OUT = 1.5
 _AT_BORDER = 15.0  # what a side is worth that lies on the frame's own border, where no edge can be seen
 
 Edges = np.ndarray[Any, np.dtype[np.float32]]
@@ -79,15 +81,16 @@ def find_rectangle(
         return None
     columns = vertical.copy()
     rows = horizontal.copy()
-    for flag, lines, position in zip(at_border, (columns, rows, columns, rows), (0, 0, width, height), strict=True):
-        if flag:
-            lines[(slice(None), position) if lines is columns else position] = _AT_BORDER
     beside = columns[y0:y1].mean(axis=0)
     above = rows[:, x0:x1].mean(axis=1)
-    lefts = _peaks(beside[: x0 + 1], 0)
-    rights = _peaks(beside[x1:], x1)
-    tops = _peaks(above[: y0 + 1], 0)
-    bottoms = _peaks(above[y1:], y1)
+    lefts, rights = _peaks(beside[: x0 + 1], 0), _peaks(beside[x1:], x1)
+    tops, bottoms = _peaks(above[: y0 + 1], 0), _peaks(above[y1:], y1)
+    for flag, found, lines, position in zip(
+        at_border, (lefts, tops, rights, bottoms), (columns, rows, columns, rows), (0, 0, width, height), strict=True
+    ):
+        if flag:
+            lines[(slice(None), position) if lines is columns else position] = _AT_BORDER
+            found.append(position)
     down = np.pad(columns.cumsum(axis=0), ((1, 0), (0, 0)))
     along = np.pad(rows.cumsum(axis=1), ((0, 0), (1, 0)))
     if not (lefts and rights and tops and bottoms):
@@ -109,8 +112,12 @@ def find_rectangle(
 
 
 def _peaks(profile: Edges, offset: int) -> list[int]:
-    """Positions of the strongest lines of a profile, neighbours left out."""
-    remaining = profile.astype(np.float64)
+    """Positions of the strongest lines of a profile, neighbours left out.
+
+    A line stands out from what is beside it; texture at rest has edges everywhere.
+    """
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(profile, _BESIDE, mode="reflect"), 2 * _BESIDE + 1)
+    remaining = np.where(profile >= _STANDS_OUT * np.median(around, axis=1), profile, 0).astype(np.float64)
     found: list[int] = []
     while len(found) < _CANDIDATES and remaining.size and remaining.max() > 0:
         position = int(remaining.argmax())

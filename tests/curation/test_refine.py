@@ -48,6 +48,14 @@ def test_boxes_are_bound_to_the_frames_that_show_them() -> None:
     assert refiner.refine(4.0, image) is image
 
 
+def test_times_of_records_are_rounded_and_frames_are_not() -> None:
+    label = text((0, 0, 9, 9), start=round(5 / 3, 3), end=round(8 / 3, 3))
+    inset = PersonBox(box=(0, 0, 9, 9), start=round(5 / 3, 3), end=round(8 / 3, 3))
+    refiner = Refiner([label], [inset], GLASS, ScreenTextSettings(pad_seconds=0))
+    assert [number for number in range(12) if refiner.active_texts(number / 3)] == [5, 6, 7]
+    assert [number for number in range(12) if refiner.active_persons(number / 3)] == [5, 6, 7]
+
+
 def test_boxes_at_the_frames_corner_are_clipped() -> None:
     image = stained(100, 160)
     refined = Refiner([text((-5, -5, 30, 20)), text((140, 80, 170, 120))], [], GLASS, ScreenTextSettings()).refine(

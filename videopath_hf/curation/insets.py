@@ -11,7 +11,8 @@ from videopath_hf.curation.rectangles import find_rectangle, persistent_edges, q
 from videopath_hf.curation.tissue import Picture, slide_masks
 from videopath_hf.records import Box
 
-_SURE = 1.75  # times the least strength from which a rectangle is the inset and nothing else is looked for
+_DRAWN = 3.0  # times the least strength from which a rectangle is the inset and no round one is looked for
+_SURE = 1.75  # times the least strength from which a rectangle is the inset and no figure is looked for
 _ROOM = (2.2, 1.6)  # width and height of an inset by its face's
 _MEDIAN_SIDE = 240  # pixels of the longer side of the picture in which a round inset is looked for
 _RADII = (0.8, 3.0)  # of a round inset, by its face's width
@@ -44,7 +45,8 @@ def inset_box(
     face: Box = tuple(np.median(faces, axis=0).astype(int).tolist())
     edges = persistent_edges([cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) for crop in crops])
     framed = find_rectangle(edges, face, at_border)
-    circle = _round(crops, face, min_edge) if is_face else None
+    drawn = framed is not None and framed.strength >= _DRAWN * min_edge
+    circle = _round(crops, face, min_edge) if is_face and not drawn else None
     if circle is not None:
         box = circle
     elif framed is None or framed.strength < min_edge:

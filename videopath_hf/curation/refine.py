@@ -16,6 +16,7 @@ _RADIUS = 3  # cells of surroundings that inpainting looks at
 _CELLS = 8  # cells across a box's short side: coarse enough that neither streaks nor cells are made up
 _CONTEXT = 4  # cells around a box that are handed to inpainting
 _KNOWN = 0.25  # share of a cell that lies outside all boxes, from which its colour is known
+_ROUNDED = 1e-3  # seconds: the times of records are rounded, those of frames are not
 _METHODS = {"telea": cv2.INPAINT_TELEA, "ns": cv2.INPAINT_NS}
 
 
@@ -56,11 +57,11 @@ class Refiner:
     def active_texts(self, time: float) -> list[RemovedText]:
         """The texts that are painted out of the frame at `time`."""
         pad = self.settings.pad_seconds
-        return [text for text in self.texts if text.start - pad - 1e-6 <= time < text.end + pad - 1e-6]
+        return [text for text in self.texts if text.start - pad - _ROUNDED <= time < text.end + pad - _ROUNDED]
 
     def active_persons(self, time: float) -> list[PersonBox]:
         """The insets that are masked in the frame at `time`."""
-        return [person for person in self.persons if person.start - 1e-6 <= time < person.end - 1e-6]
+        return [person for person in self.persons if person.start - _ROUNDED <= time < person.end - _ROUNDED]
 
     def refine(self, time: float, image: Picture) -> Picture:
         """Return the frame at `time` refined; the array given, uint8 [H, W, 3] RGB, is not changed."""

@@ -16,7 +16,7 @@ from videopath_hf.records import Box, RemovedText
 
 _SIDE = 960  # pixels of the longer side of the mean
 _FEWEST = 4  # frames read of a moving picture from which their mean shows only what is painted over it
-_STRETCHES = 8  # of time, at most, that are kept apart
+_STRETCHES = 12  # of time, even, that are kept apart at most
 _SAME = 0.5  # share of a text's box from which another text stands in its place
 _AROUND = 1.0  # seconds before and after a text in which it may not be gone
 _LIKE = 0.3  # correlation of what two times show in one place: watermarks reach 0.5 to 0.8, tissue 0.05
@@ -37,6 +37,7 @@ class Blend:
 
     def __init__(self) -> None:
         self._stretches: list[_Stretch] = []
+        self._longest = 1  # frames of a stretch
         self._size = (0, 0)
         self._scale = 1.0
 
@@ -45,12 +46,15 @@ class Blend:
         self._size = image.shape[1], image.shape[0]
         self._scale = min(1.0, _SIDE / max(self._size))
         size = round(self._size[0] * self._scale), round(self._size[1] * self._scale)
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-        self._stretches.append(_Stretch(time, time, 1, small))
-        if len(self._stretches) > _STRETCHES:
-            pairs = zip(self._stretches[::2], self._stretches[1::2], strict=False)
-            odd = self._stretches[len(self._stretches) // 2 * 2 :]
-            self._stretches = [_joined(a, b) for a, b in pairs] + odd
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        if self._stretches and self._stretches[-1].frames < self._longest:
+            last = self._stretches[-1]
+            self._stretches[-1] = last._replace(last=time, frames=last.frames + 1, sum=cv2.accumulate(small, last.sum))
+            return
+        if len(self._stretches) == _STRETCHES:
+            self._longest *= 2
+            self._stretches = list(map(_joined, self._stretches[::2], self._stretches[1::2]))
+        self._stretches.append(_Stretch(time, time, 1, small.astype(np.float32)))
 
     def mean(self) -> Picture | None:
         """What is fine in the mean of the frames, its contrast raised; None where they are too few."""
@@ -107,7 +111,7 @@ class Blend:
 
 
 def _joined(a: _Stretch, b: _Stretch) -> _Stretch:
-    return _Stretch(a.first, b.last, a.frames + b.frames, cv2.add(a.sum, b.sum))
+    return _Stretch(a.first, b.last, a.frames + b.frames, cv2.add(a.sum, b.sum, dst=a.sum))
 
 
 def _is_within(box: Box, other: Box, spare: float) -> bool:

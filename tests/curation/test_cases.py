@@ -186,6 +186,22 @@ def test_a_new_organ_after_a_cut_is_a_new_case_and_a_larger_name_of_the_same_org
     assert [case for case, _, _ in summary(said, [])] == [[1, 2], [3, 4]]
 
 
+def test_a_diagnosis_that_names_another_organ_is_no_new_case_and_does_not_name_the_cases_organ() -> None:
+    shown = [
+        show(10, 20, "Case 1: stomach biopsy"),
+        show(41, 50, "Diagnosis: ectopic pancreas in stomach"),
+        show(70, 80, "Case 2: liver biopsy"),
+        show(82, 88, "Diagnosis: hemangioma"),
+    ]
+    assert summary([], shown) == [
+        ([1, 2], "stomach", "Ectopic pancreas in stomach"),
+        ([3, 4], "liver", "Hemangioma"),
+    ]
+    said = [say(12, 15, "This was resected from the stomach."), say(41, 44, "The diagnosis is ectopic pancreas.")]
+    assert summary(said, []) == [([1, 2, 3, 4], "stomach", "Ectopic pancreas")]
+    assert summary([say(41, 44, "The diagnosis is colonic adenoma.")], [])[0][1] == "colon"
+
+
 def test_the_next_case_gets_the_next_number() -> None:
     assert [case for case, _, _ in summary([say(41, 44, "Now our next case.")], [])] == [[1], [2, 3, 4]]
 

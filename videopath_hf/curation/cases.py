@@ -130,7 +130,10 @@ def _spoken(begin: Sequence[_Mention], lead: Sequence[_Mention], current: int | 
 
 
 def _organ(mentions: Sequence[_Mention]) -> str | None:
-    found = [(organ, is_specimen(m.text)) for m in mentions if (organ := find_organ(m.text)) is not None]
+    """The organ that mentions speak of, leaving diagnoses aside: one may name a second organ, as an ectopic pancreas
+    in the stomach does."""
+    said = [m for m in mentions if not _is_diagnosis(m)]
+    found = [(organ, is_specimen(m.text)) for m in said if (organ := find_organ(m.text)) is not None]
     return next((organ for organ, specimen in found if specimen), found[0][0] if found else None)
 
 
@@ -144,6 +147,14 @@ def _by_organ(
         return current
     known = [number for number, other in organs.items() if related(organ, other)]
     return known[-1] if known else highest + 1
+
+
+def _is_diagnosis(mention: _Mention) -> bool:
+    return not is_specimen(mention.text) and _stated(mention) is not None
+
+
+def _stated(mention: _Mention) -> Diagnosis | None:
+    return shown_diagnosis(mention.text) if mention.shown else spoken_diagnosis(mention.text)
 
 
 def _owner(mention: _Mention, spans: Sequence[_Span], numbers: Sequence[int]) -> int | None:
@@ -165,11 +176,15 @@ def _owner(mention: _Mention, spans: Sequence[_Span], numbers: Sequence[int]) ->
 def _case(number: int, segments: list[int], mentions: Sequence[_Mention]) -> Case:
     organs = [(m, name) for m in mentions if (name := find_organ(m.text)) is not None]
     # A label is typed, speech is heard: labels first; among either, what is called a specimen before a passing word.
-    ranked = sorted(organs, key=lambda pair: (not pair[0].shown, not is_specimen(pair[0].text), pair[0].start))
+    # A diagnosis comes last.
+    ranked = sorted(
+        organs,
+        key=lambda pair: (_is_diagnosis(pair[0]), not pair[0].shown, not is_specimen(pair[0].text), pair[0].start),
+    )
     organ = _evidence(ranked[0][1], ranked[0][0]) if ranked else None
     stated: list[tuple[_Mention, Diagnosis]] = []
     for mention in mentions:
-        read = shown_diagnosis(mention.text) if mention.shown else spoken_diagnosis(mention.text)
+        read = _stated(mention)
         if read is not None:
             stated.append((mention, read))
     # A lecturer weighs diagnoses before settling on one: of equally sure wordings the last counts.

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from cuts import measure_cuts
 from screen_text import measure_text
-from tissue import measure_tissue
+from tissue import measure_clips, measure_tissue
 
 from videopath_hf.curation.pipeline import curate
 from videopath_hf.curation.settings import CurateSettings, TranscriptSettings
@@ -73,6 +73,7 @@ def measure_quality(video: Path, truth: Path, out: Path, transcript: dict[str, A
     figures: dict[str, Any] = {
         "cuts": measure_cuts(data, segments),
         "tissue": measure_tissue(clips, out, video, data),
+        "clips": measure_clips(clips, data),
         "diagnoses": {case["diagnosis"]: case["diagnosis"].lower() in found for case in data.get("cases", [])},
     }
     if shutil.which("tesseract"):

@@ -71,6 +71,43 @@ def measure_tissue(clips: Sequence[ClipRecord], curated: Path, video: Path, trut
     }
 
 
+def measure_clips(clips: Sequence[ClipRecord], truth: dict[str, Any]) -> dict[str, Any]:
+    """What became of a lecture's segments and cases in its clips, whichever step dropped or mixed them up.
+
+    Returns:
+        `dict`: `lost_segments`, starts of the truth's tissue segments of which less than half is in clips;
+        `kept_other`, seconds of other segments in clips; `wrong_diagnosis`, clips whose diagnosis is not the one of
+        the segment they show; `masked_beyond`, the largest share of a frame that a presenter's mask takes beyond the
+        presenters' own boxes.
+    """
+    lost, wrong, other, beyond = [], [], 0.0, 0.0
+    for part in truth["segments"]:
+        shown = sum(max(0.0, _common(clip, part["start"], part["end"])) for clip in clips)
+        if part["kind"] != "tissue":
+            other += shown
+        elif shown < 0.5 * (part["end"] - part["start"]):
+            lost.append(part["start"])
+    for clip in clips:
+        segment = max(truth["segments"], key=lambda part: _common(clip, part["start"], part["end"]))
+        right = str(segment.get("diagnosis", "")).lower()
+        if clip.diagnosis is not None and clip.diagnosis.value.lower() not in right:
+            wrong.append(clip.clip_id)
+        for mask in clip.persons:
+            spare = np.zeros((truth["height"], truth["width"]), dtype=bool)
+            spare[mask.box[1] : mask.box[3], mask.box[0] : mask.box[2]] = True
+            for person in truth["persons"]:
+                if person["start"] < mask.end and person["end"] > mask.start:
+                    x0, y0, x1, y1 = person["box"]
+                    spare[y0:y1, x0:x1] = False
+            beyond = max(beyond, float(spare.mean()))
+    return {
+        "lost_segments": lost,
+        "kept_other": round(other, 3),
+        "wrong_diagnosis": wrong,
+        "masked_beyond": round(beyond, 4),
+    }
+
+
 def _presenters(
     clip: ClipRecord, curated: Path, video: Path, persons: Sequence[dict[str, Any]]
 ) -> list[tuple[float, bool]]:
@@ -154,7 +191,7 @@ def main() -> None:
         clips = [
             clip for clip in read_records(curated / "clips.jsonl", ClipRecord) if clip.video_id == arguments.video.stem
         ]
-        figures = measure_tissue(clips, curated, arguments.video, truth)
+        figures = {**measure_tissue(clips, curated, arguments.video, truth), **measure_clips(clips, truth)}
     print(json.dumps(figures) if arguments.json else "\n".join(f"{name}: {value}" for name, value in figures.items()))
 
 

@@ -67,6 +67,19 @@ def test_the_mean_of_too_few_frames_is_not_read() -> None:
     assert blend.mean() is None
 
 
+def test_faint_letters_on_glass_stand_out_as_much_as_tissue_beside_them() -> None:
+    blend = Blend()
+    for second in range(4):
+        frame = stained(360, 640, seed=second)
+        frame[:180] = 243
+        cv2.putText(frame, MARK, (300, 100), cv2.FONT_HERSHEY_SIMPLEX, 1.0, (255, 255, 255), 2)
+        blend.add(float(second), frame)
+    mean = blend.mean()
+    assert mean is not None
+    letters = mean[75:105, 300:500].astype(int)
+    assert letters.max() - letters.min() >= 50
+
+
 def test_a_panels_edge_leaves_no_halo_in_the_mean() -> None:
     frame = np.full((360, 640, 3), 200, np.uint8)
     frame[:, 480:] = 40

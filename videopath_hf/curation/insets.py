@@ -18,8 +18,9 @@ _MEDIAN_SIDE = 240  # pixels of the longer side of the picture in which a round 
 _RADII = (0.8, 3.0)  # of a round inset, by its face's width
 _OFF_CENTRE = 0.7  # widths of its face by which a round inset's centre may lie beside the face's
 _STRONGEST = 80  # grey levels from which an edge counts no more
-_ROUND_EDGE = 4.0  # times the least strength by which nearly all of a circle must stand out
-_ROUND_CONTRAST = 1.45  # times the edges of circles beside it; rims of heads that are as strong stay below 1.4
+# Times the least strength by which nearly all of a circle must stand out, and with it times the edges of the circles
+# beside it; rims of heads stay below 7 times and 1.4 times.
+_ROUND = ((4.0, 1.45), (8.0, 1.25))
 _BESIDE = (-14, -11, -8, 8, 11, 14)  # pixels by which their radii differ
 _FIGURE = (1.1, 0.8, 1.1, 3.2)  # head and shoulders: face widths and heights to the left, above, right and below
 _GROWN = 6.0  # colours around a face that reach further than this many face widths are no figure's
@@ -81,9 +82,9 @@ def _round(crops: Sequence[Picture], face: Box, min_edge: float) -> Box | None:
     if not len(circles):
         return None
     x, y, radius = circles[_on_circles(edges, circles).mean(axis=1).argmax()]
-    stands_out = np.percentile(_on_circles(edges, np.array([(x, y, radius)])), 5) >= _ROUND_EDGE * min_edge
-    rings = _on_circles(edges, np.array([(x, y, max(1.0, radius + by)) for by in (0, *_BESIDE)])).mean(axis=1)
-    if not stands_out or rings[0] < _ROUND_CONTRAST * np.median(rings[1:]):
+    rings = _on_circles(edges, np.array([(x, y, max(1.0, radius + by)) for by in (0, *_BESIDE)]))
+    strength, contrast = np.percentile(rings[0], 5), rings[0].mean() / max(1.0, np.median(rings[1:].mean(axis=1)))
+    if not any(strength >= edge * min_edge and contrast >= above for edge, above in _ROUND):
         return None
     reach = 1.06 * radius + 1  # what it was looked for at is not finer
     return (

@@ -21,6 +21,7 @@ _SAME = 0.5  # share of a text's box from which another text stands in its place
 _AROUND = 1.0  # seconds before and after a text in which it may not be gone
 _LIKE = 0.3  # correlation of what two times show in one place: watermarks reach 0.5 to 0.8, tissue 0.05
 _THICK = 33  # pixels, odd
+_NEAR = 61  # pixels of the square in which contrast is evened out, odd
 
 
 class _Stretch(NamedTuple):
@@ -61,7 +62,9 @@ class Blend:
         if sum(stretch.frames for stretch in self._stretches) < _FEWEST:
             return None
         fine = _fine(self._stretches)
-        return np.clip(128 + fine * (48 / max(4.0, 3 * float(fine.std()))), 0, 255).astype(np.uint8)
+        # Letters on bare glass differ from it by a few grey levels, tissue beside them by many.
+        spread = np.sqrt(np.maximum(0, cv2.blur((fine * fine).mean(axis=2), (_NEAR, _NEAR))))
+        return np.clip(128 + fine * (48 / np.maximum(4.0, 3 * spread))[:, :, None], 0, 255).astype(np.uint8)
 
     def watermarks(
         self, mean: Picture, reader: TextReader, settings: ScreenTextSettings, texts: Sequence[RemovedText]

@@ -53,7 +53,7 @@ def changed(before: Thumb, now: Thumb) -> Box | None:
     )
 
 
-def cut(image: Picture, box: Box) -> Picture:
+def cut(image: np.ndarray[Any, Any], box: Box) -> np.ndarray[Any, Any]:
     """What a box holds."""
     return image[box[1] : box[3], box[0] : box[2]]
 

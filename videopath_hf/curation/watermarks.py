@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from videopath_hf.curation.boxes import covered
+from videopath_hf.curation.boxes import covered, shifted, widened
 from videopath_hf.curation.ocr import ReadText, TextReader
 from videopath_hf.curation.settings import ScreenTextSettings
 from videopath_hf.curation.text_pixels import correlation, cut
@@ -102,7 +102,7 @@ class Blend:
         with_them = [s for s in self._stretches if not any(s is other for other in without)]
         if not without or not with_them:
             return False
-        return correlation(*(cut(_fine(part).mean(axis=2), box) for part in (with_them, without))) >= _LIKE
+        return correlation(_pattern(with_them, box), _pattern(without, box)) >= _LIKE
 
     def _small(self, box: Box) -> Box:
         x0, y0, x1, y1 = (round(value * self._scale) for value in box)
@@ -115,6 +115,15 @@ class Blend:
 
 def _joined(a: _Stretch, b: _Stretch) -> _Stretch:
     return _Stretch(a.first, b.last, a.frames + b.frames, cv2.add(a.sum, b.sum, dst=a.sum))
+
+
+def _pattern(stretches: Sequence[_Stretch], box: Box) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """What is fine in a box of the mean, in grey: float32 [h, w]."""
+    height, width = stretches[0].sum.shape[:2]
+    around = widened(box, _THICK, _THICK, (width, height))
+    fine = _fine([stretch._replace(sum=cut(stretch.sum, around)) for stretch in stretches])
+    found: np.ndarray[Any, np.dtype[np.float32]] = cut(fine.mean(axis=2), shifted(box, -around[0], -around[1]))
+    return found
 
 
 def _is_within(box: Box, other: Box, spare: float) -> bool:

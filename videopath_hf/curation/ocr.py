@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
 from importlib.util import find_spec
 from threading import Lock
@@ -129,14 +130,17 @@ class RapidOcrReader(LineReader):
         if not rapidocr_installed():
             raise MissingExtraError("rapidocr", "curate", "removing on-screen text")
         super().__init__(f"rapidocr {version('rapidocr')}, {engine_name(engine)}", side)
-        # Two, because a call changes what an engine does: one finds lines while the other reads. Neither is entered
-        # twice at once: what its networks give lies in memory that the next call writes to.
+        # Two, because a call changes what an engine does: one finds lines while the other reads. What their networks
+        # give lies in memory that the next call writes to, so that none may begin while another one goes on.
         self._finder, self._engine = rapidocr_engine(engine), rapidocr_engine(engine)
-        self._finding, self._reading = Lock(), Lock()
+        self._finding: AbstractContextManager[Any] = Lock()
+        self._reading = Lock()
         blank = np.zeros((48, 320, 3), dtype=np.uint8)
         self.find(blank)  # networks are loaded when they are first used: here, beside other work
         self.recognise(blank, 0.0)
         _look_up_values(self._finder.text_det)
+        if _has_own_memory(self._finder.text_det):
+            self._finding = nullcontext()
 
     def find(self, image: Picture) -> list[FoundLine]:
         """Return where lines of text are in the picture as it is."""
@@ -178,6 +182,28 @@ def _look_up_values(detector: Any) -> None:
         return steps
 
     detector.get_preprocess = get_preprocess
+
+
+class _OwnMemory:
+    """A network of OpenVINO, whose every run writes to memory of its own."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def __call__(self, pictures: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        request = self._model.create_infer_request()
+        request.infer([pictures])
+        found: np.ndarray[Any, Any] = request.get_output_tensor().data.copy()
+        return found
+
+
+def _has_own_memory(detector: Any) -> bool:
+    """Have each run of a detector of RapidOCR write to memory of its own, which its OpenVINO networks can."""
+    request: Any = getattr(detector.session, "session", None)
+    if not hasattr(request, "get_compiled_model"):
+        return False
+    detector.session = _OwnMemory(request.get_compiled_model())
+    return True
 
 
 def recognise_with(engine: Any, crop: Picture) -> tuple[str, float]:

@@ -25,8 +25,9 @@ from videopath_hf.video.turns import decode_in_turns, with_readers
 
 KEPT_BYTES = 300_000_000
 """Pictures of one segment that are kept for making its clips: 108 of 720p, 54 s at 2 frames a second. As much again is
-kept of segments before, whose clips are under way, and of the one that is decoded ahead."""
+kept of segments before, whose clips are under way."""
 
+_AHEAD = 1.5  # times `KEPT_BYTES`: pictures of segments beside each other, the one decoded ahead among them
 _CHUNK_BYTES = 120_000_000  # pictures that are decoded together where they are not kept; as many are decoded ahead
 _BEAT_FRAMES = 25
 # Frames between two others are not deblocked: nothing at low resolution shows it.
@@ -168,7 +169,7 @@ class LectureFrames:
         """Decode the pictures of the segment that comes next, unless they would take too much memory beside others."""
         if grid not in self._held:
             frames = self._new(grid)
-            if sum(other.memory for other in self._alive) <= 2 * KEPT_BYTES:
+            if sum(other.memory for other in self._alive) <= _AHEAD * KEPT_BYTES:
                 self._held[grid] = frames
                 frames.begin()
 

@@ -49,7 +49,7 @@ def measure_tissue(clips: Sequence[ClipRecord], curated: Path, video: Path, trut
     ious, minimaps, shown = [], [], []
     hidden: list[bool] = []
     for clip in clips:
-        segment = max(truth["segments"], key=lambda part: _common(clip, part["start"], part["end"]))
+        segment = _shown_segment(clip, truth)
         if segment.get("tissue_box"):
             ious.append(overlap(clip.tissue_box, _box(segment["tissue_box"])) if clip.tissue_box else 0.0)
         for part in truth.get("overlays", []):
@@ -88,7 +88,7 @@ def measure_clips(clips: Sequence[ClipRecord], truth: dict[str, Any]) -> dict[st
         elif shown < 0.5 * (part["end"] - part["start"]):
             lost.append(part["start"])
     for clip in clips:
-        segment = max(truth["segments"], key=lambda part: _common(clip, part["start"], part["end"]))
+        segment = _shown_segment(clip, truth)
         right = str(segment.get("diagnosis", "")).lower()
         if clip.diagnosis is not None and clip.diagnosis.value.lower() not in right:
             wrong.append(clip.clip_id)
@@ -163,6 +163,12 @@ def _masked(clip: ClipRecord, box: Box) -> float:
     for a, b, c, d in clip.thumbnails:
         gone[max(0, b - y0) : max(0, d - y0), max(0, a - x0) : max(0, c - x0)] = True
     return float(gone.mean())
+
+
+def _shown_segment(clip: ClipRecord, truth: dict[str, Any]) -> dict[str, Any]:
+    """The segment of which a clip shows most."""
+    found: dict[str, Any] = max(truth["segments"], key=lambda part: _common(clip, part["start"], part["end"]))
+    return found
 
 
 def _common(clip: ClipRecord, start: float, end: float) -> float:

@@ -1,24 +1,17 @@
 """The measure of clips sees what the measure of segments does not: what later steps drop, mix up or paint over."""
 
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from tests.benchmarks.loading import load_benchmark
 from videopath_hf.records import ClipRecord, Evidence, PersonBox
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def tissue() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("tissue_benchmark", ROOT / "benchmarks" / "tissue.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_benchmark("tissue")
 
 
 def truth() -> dict[str, Any]:

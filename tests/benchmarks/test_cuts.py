@@ -1,14 +1,13 @@
 """The measure of cuts counts what it says, and the default detector is good on lectures made to be hard."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from tests.benchmarks.loading import load_benchmark
 from videopath_hf.curation.settings import CurateSettings
 from videopath_hf.records import Segment
 
@@ -17,14 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def cuts() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("cuts_benchmark", ROOT / "benchmarks" / "cuts.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    before = list(sys.path)
-    spec.loader.exec_module(module)
-    sys.path[:] = before
-    return module
+    return load_benchmark("cuts")
 
 
 def truth() -> dict[str, Any]:

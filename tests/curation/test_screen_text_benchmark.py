@@ -1,4 +1,3 @@
-import importlib.util
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -6,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.benchmarks.loading import load_benchmark
 from tests.curation.conftest import labelled, pan, plate_of, stained
 from videopath_hf.curation.ocr import rapidocr_installed
 from videopath_hf.curation.refine import Refiner
@@ -23,12 +23,7 @@ TRUTH: dict[str, Any] = {"texts": [{"text": WORDS, "box": [30, 30, 270, 52], "st
 @pytest.fixture(scope="module")
 def benchmark() -> ModuleType:
     """The script as a module."""
-    path = Path(__file__).parents[2] / "benchmarks" / "screen_text.py"
-    spec = importlib.util.spec_from_file_location("screen_text_benchmark", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_benchmark("screen_text")
 
 
 def curated(folder: Path, refined: bool) -> tuple[Path, Path]:

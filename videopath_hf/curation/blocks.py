@@ -197,7 +197,7 @@ class Clip(SegmentBlock):
         settings, said = state.settings.clips, state.known_transcript().sentences
         frames = _frames(state).of(_grid(state, segment))
         self._gather(state, KEPT_BYTES - frames.memory)
-        for plan in plan_clips(state.lecture.video_id, [(segment, _grid(state, segment))], said, settings):
+        for plan in plan_clips(state.lecture.video_id, [(segment, frames.grid)], said, settings):
             plan = plan._replace(clip_id=f"{state.lecture.video_id}_c{len(state.plans):05d}")
             state.plans.append(plan)
             if too_short(plan, settings):

@@ -86,18 +86,19 @@ def _onnxruntime(path: Path) -> Any:
 
 @cache
 def _openvino(path: Path) -> Network:
-    return _OpenVino(path)
+    # Pinned, as they are by default, the threads of all networks would share the first core.
+    wanted = {"INFERENCE_NUM_THREADS": inference_threads(), "ENABLE_CPU_PINNING": False}
+    return OpenVinoNetwork(_core().compile_model(str(path), "CPU", wanted))
 
 
-class _OpenVino:
-    """A network that OpenVINO runs."""
+class OpenVinoNetwork:
+    """A model that OpenVINO has compiled; every run writes to memory of its own."""
 
-    def __init__(self, path: Path) -> None:
-        # Pinned, as they are by default, the threads of all networks would share the first core.
-        wanted = {"INFERENCE_NUM_THREADS": inference_threads(), "ENABLE_CPU_PINNING": False}
-        self._model = _core().compile_model(str(path), "CPU", wanted)
+    def __init__(self, model: Any) -> None:
+        self._model = model
 
     def run(self, outputs: Sequence[str], inputs: Mapping[str, Any]) -> Sequence[Any]:
+        """See `Network`."""
         request = self._model.create_infer_request()
         request.infer(dict(inputs))
         return [request.get_tensor(name).data.copy() for name in outputs]

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from videopath_hf.curation.boxes import overlap
-from videopath_hf.curation.networks import choose_engine, engine_name, inference_threads
+from videopath_hf.curation.networks import OpenVinoNetwork, choose_engine, engine_name, inference_threads
 from videopath_hf.curation.settings import Engine, ScreenTextSettings
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.errors import MissingExtraError
@@ -139,7 +139,7 @@ class RapidOcrReader(LineReader):
         self.find(blank)  # networks are loaded when they are first used: here, beside other work
         self.recognise(blank, 0.0)
         _look_up_values(self._finder.text_det)
-        if _has_own_memory(self._finder.text_det):
+        if _give_own_memory(self._finder.text_det):
             self._finding = nullcontext()
 
     def find(self, image: Picture) -> list[FoundLine]:
@@ -184,25 +184,14 @@ def _look_up_values(detector: Any) -> None:
     detector.get_preprocess = get_preprocess
 
 
-class _OwnMemory:
-    """A network of OpenVINO, whose every run writes to memory of its own."""
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-
-    def __call__(self, pictures: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        request = self._model.create_infer_request()
-        request.infer([pictures])
-        found: np.ndarray[Any, Any] = request.get_output_tensor().data.copy()
-        return found
-
-
-def _has_own_memory(detector: Any) -> bool:
-    """Have each run of a detector of RapidOCR write to memory of its own, which its OpenVINO networks can."""
+def _give_own_memory(detector: Any) -> bool:
+    """Have each run of a detector of RapidOCR write to memory of its own, and say whether that can be done here."""
     request: Any = getattr(detector.session, "session", None)
     if not hasattr(request, "get_compiled_model"):
         return False
-    detector.session = _OwnMemory(request.get_compiled_model())
+    model = request.get_compiled_model()
+    network, name, found = OpenVinoNetwork(model), model.input().any_name, model.output().any_name
+    detector.session = lambda pictures: network.run([found], {name: pictures})[0]
     return True
 
 

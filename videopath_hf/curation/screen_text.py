@@ -16,7 +16,6 @@ from videopath_hf.curation.text_schedule import Due, ReadingSchedule
 from videopath_hf.curation.text_tracks import (
     Reading,
     alike,
-    alike_words,
     follow,
     held,
     is_long,
@@ -276,7 +275,7 @@ class TextScanner:
 
 def _is_part(text: RemovedText, of: RemovedText) -> bool:
     """Whether a text is another one, or some of its letters, in the same place."""
-    return covered(text.box, of.box) >= _SAME and alike_words(text.text, of.text)
+    return covered(text.box, of.box) >= _SAME and same_words(text, of)
 
 
 def _moves(first: Sequence[ReadText], last: Sequence[ReadText]) -> bool:

@@ -69,14 +69,9 @@ def thickness(box: Box) -> int:
     return min(box[2] - box[0], box[3] - box[1])
 
 
-def alike_words(a: str, b: str) -> bool:
-    """Whether two readings are of the same words."""
-    return SequenceMatcher(None, a.lower(), b.lower()).ratio() >= _SAME_WORDS
-
-
-def same_words(a: ReadText, b: ReadText) -> bool:
+def same_words(a: ReadText | RemovedText, b: ReadText | RemovedText) -> bool:
     """Whether two texts say the same, wherever they stand."""
-    return alike_words(a.text, b.text)
+    return SequenceMatcher(None, a.text.lower(), b.text.lower()).ratio() >= _SAME_WORDS
 
 
 def alike(a: ReadText, b: ReadText) -> bool:

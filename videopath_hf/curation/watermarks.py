@@ -86,7 +86,8 @@ class Blend:
             there = [other for other in texts if covered(box, other.box) >= _SAME]
             lasting = [other for other in there if other in always]
             if lasting:
-                wanted = not any(_is_within(box, other.box, thickness(box) / 2) for other in lasting)
+                spare = thickness(box) // 2
+                wanted = all(covered(box, widened(other.box, spare, spare, self._size)) < 1 for other in lasting)
             else:
                 wanted = not there or self._is_there_without(text.box, there)
             if wanted:
@@ -125,15 +126,6 @@ def _pattern(stretches: Sequence[_Stretch], box: Box) -> np.ndarray[Any, np.dtyp
     fine = _fine([stretch._replace(sum=cut(stretch.sum, around)) for stretch in stretches])
     found: np.ndarray[Any, np.dtype[np.float32]] = cut(fine.mean(axis=2), shifted(box, -around[0], -around[1]))
     return found
-
-
-def _is_within(box: Box, other: Box, spare: float) -> bool:
-    return (
-        box[0] >= other[0] - spare
-        and box[1] >= other[1] - spare
-        and box[2] <= other[2] + spare
-        and box[3] <= other[3] + spare
-    )
 
 
 def _fine(stretches: Sequence[_Stretch]) -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -155,7 +155,7 @@ class Worker:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # what libraries print is no data
-                # glibc keeps freed pictures, for each thread that made some: gigabytes, where there are many threads.
+                # glibc keeps what is freed, and for each thread: gigabytes. Larger pieces, pictures, go back at once.
                 env={"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "1000000", **os.environ},
             )
         self._connection = ours

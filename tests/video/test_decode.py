@@ -209,6 +209,16 @@ def test_groups_that_hold_nothing_wanted_and_the_rest_of_a_group_are_not_decoded
     assert all(40 <= number < 47 or 160 <= number < 174 for number in numbers)
 
 
+def test_nothing_is_read_behind_the_last_frame_that_is_wanted(long_gop_clip: Path) -> None:
+    index = frame_index(long_gop_clip)
+    for wanted in ([60], [3, 60], [10, 199]):
+        with open_video(long_gop_clip) as source:
+            came = [frame.pts for frame in decode(source, wanted=index.wanted(wanted))]
+            left = sum(packet.size > 0 for packet in source.container.demux(source.stream))
+        assert set(wanted) <= set(np.searchsorted(index.pts, came))
+        assert left >= 240 - wanted[-1] - 12
+
+
 def test_groups_are_closed_where_file_and_screen_agree_on_what_follows_a_keyframe() -> None:
     key, other = True, False
     assert _is_closed([(0, key), (2, other), (1, other), (3, key), (4, other)])

@@ -12,6 +12,7 @@ from typing import Any
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import PictureType, VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import VideoReformatter
@@ -156,21 +157,21 @@ def decode(source: Source, from_start: bool = True, wanted: Wanted | None = None
     """Decode from where the container stands; the frames are not converted.
 
     With `wanted`, frames that neither it nor any frame of it needs are not decoded and do not come: those of a group
-    of pictures that stand behind the last one that is wanted, and those that no frame refers to. Where frames were
-    passed over, the next one must be a whole picture, or the file marks keyframes that are none: that is an error too.
+    of pictures that stand behind the last one that is wanted, and those that no frame refers to. Behind the last group
+    that is needed nothing is read. Where frames were passed over, the next one must be a whole picture, or the file
+    marks keyframes that are none: that is an error too.
 
     Raises:
         VideoError: where decoding fails, with the time of the last good frame, where time stamps jump, and, read
-            `from_start`, at the end of a file that holds less than its header says, or no frame at all.
+            `from_start`, at the end of a file that holds less than its header says (unless only some frames are
+            `wanted`), or no frame at all.
     """
     packets = frames = 0
     last = 0.0 if from_start else None
     needed = None if wanted is None else _Needed(wanted, source, passed=not from_start)
     try:
-        for packet in source.container.demux(source.stream):
+        for packet in _packets(source, needed):
             packets += packet.size > 0
-            if needed is not None and packet.size > 0 and not needed.take(packet.pts):
-                continue
             for frame in packet.decode():
                 frames += 1
                 if needed is not None:
@@ -181,10 +182,25 @@ def decode(source: Source, from_start: bool = True, wanted: Wanted | None = None
     except (av.FFmpegError, OSError) as error:
         raise decoding_error(source.path, last or 0.0, error) from None
     if from_start:
-        check_complete(source, packets, last or 0.0)
+        if wanted is None:
+            check_complete(source, packets, last or 0.0)
         if frames == 0:
             why = "no frame that can be decoded" if packets else "a video stream without a single frame"
             raise VideoError(f"{source.path} holds {why}")
+
+
+def _packets(source: Source, needed: "_Needed | None") -> Iterator[Packet]:
+    """The packets to be decoded, the last of which, an empty one, asks for the frames that a decoder holds back."""
+    for packet in source.container.demux(source.stream):
+        if needed is None or packet.size == 0 or needed.take(packet.pts):
+            yield packet
+        elif needed.done:
+            break
+    else:
+        return
+    end = Packet()
+    end.stream, end.time_base = source.stream, source.time_base
+    yield end
 
 
 class _Needed:
@@ -196,12 +212,15 @@ class _Needed:
         self._context = context if context.name in _SKIPPING else None
         self._left: int | None = None  # of the group; None before the first keyframe that is known
         self._passed = passed
+        self._last = max((pts for pts, count in wanted.groups.items() if count), default=None)
+        self._at_last = False
         self._resumed: set[int] = set()  # time stamps of keyframes before which packets were passed over
 
     def take(self, pts: int | None) -> bool:
         """Whether the packet with this time stamp is needed; sets what the decoder may leave out of it."""
         if pts is not None and pts in self._wanted.groups:
             self._left = self._wanted.groups[pts]
+            self._at_last |= pts == self._last
             if self._left and self._passed:
                 self._resumed.add(pts)
         if self._left == 0:
@@ -214,6 +233,11 @@ class _Needed:
         if self._context is not None:
             self._context.skip_frame = "DEFAULT" if asked else "NONREF"
         return True
+
+    @property
+    def done(self) -> bool:
+        """Whether no packet is needed any more."""
+        return self._at_last and self._left == 0
 
     def check(self, frame: VideoFrame) -> None:
         """Raise `VideoError` for the first frame behind a gap that is not a whole picture."""

@@ -1,6 +1,7 @@
 import importlib.util
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from videopath_hf.curation.settings import TranscriptSettings
 from videopath_hf.curation.sound import RATE, Samples, Sound
 from videopath_hf.curation.speech import (
+    _OPENAI_FILES,
     Cue,
     SpeechBackend,
     Spoken,
@@ -107,6 +109,21 @@ def test_a_model_that_is_not_there_is_one_clear_sentence_and_never_downloaded(
     with pytest.raises(UserError, match=complaint) as caught:
         find_model(backend, model)
     assert "\n" not in str(caught.value) and list(tmp_path.iterdir()) == []
+
+
+def test_the_files_of_openai_s_models_are_known_without_loading_the_library() -> None:
+    needs("whisper")
+    code = (
+        "import sys; from videopath_hf.curation.speech import find_model\n"
+        "try: find_model('whisper', 'base')\n"
+        "except Exception: pass\n"
+        "print('torch' in sys.modules)"
+    )
+    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert asked.stdout == "False\n"
+    import whisper
+
+    assert {name: Path(url).name for name, url in whisper._MODELS.items()} == _OPENAI_FILES
 
 
 def test_a_folder_without_a_tokenizer_is_refused_since_the_library_would_download_one(tmp_path: Path) -> None:

@@ -17,6 +17,17 @@ Device = Literal["auto", "cpu", "cuda"]
 _LONGEST_WORD = 1.0  # seconds: Whisper counts a pause as part of the word after it
 _SENTENCE_ENDS = ".!?\u3002\uff01\uff1f"
 MAX_COMPRESSION = 2.4  # Whisper's own threshold: text that shrinks more repeats itself
+# By name, the file each is kept in: to ask the library means to load torch, 3 s and half a gigabyte.
+_OPENAI_FILES = {
+    name: f"{name}.pt" for size in ("tiny", "base", "small", "medium") for name in (f"{size}.en", size)
+} | {
+    "large-v1": "large-v1.pt",
+    "large-v2": "large-v2.pt",
+    "large-v3": "large-v3.pt",
+    "large": "large-v3.pt",
+    "large-v3-turbo": "large-v3-turbo.pt",
+    "turbo": "large-v3-turbo.pt",
+}
 _CT2_FILES = ("model.bin", "config.json", "tokenizer.json")
 
 
@@ -90,22 +101,20 @@ def _is_path(model: str) -> bool:
 
 
 def _find_openai(model: str) -> Path:
-    try:
-        import whisper
-    except ImportError:
-        raise MissingExtraError("whisper", "whisper", "transcript.backend=whisper") from None
+    if find_spec("whisper") is None:
+        raise MissingExtraError("whisper", "whisper", "transcript.backend=whisper")
     if _is_path(model):
         path = Path(model).expanduser()
         if not path.is_file():
             raise UserError(f"transcript.whisper_model: {path} is not a file; openai-whisper needs a .pt file")
         return path
-    if model not in whisper.available_models():
-        known = ", ".join(whisper.available_models())
+    if model not in _OPENAI_FILES:
+        known = ", ".join(_OPENAI_FILES)
         raise UserError(
             f"transcript.whisper_model: {model!r} is neither a .pt file nor one of the Whisper models {known}"
         )
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "whisper"
-    path = cache / Path(whisper._MODELS[model]).name
+    path = cache / _OPENAI_FILES[model]
     if not path.is_file():
         fetch = f"python -c \"import whisper; whisper.load_model('{model}')\""
         raise UserError(f"the Whisper model {model!r} is not on disk (fetch it with: {fetch})")

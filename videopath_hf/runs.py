@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,23 @@ def peak_memory() -> int:
 
     unit = 1 if sys.platform == "darwin" else 1024
     return unit * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
+@cache
+def _trim() -> Callable[[int], int]:
+    import ctypes
+
+    try:
+        trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):  # another C library than glibc
+        return lambda _: 0
+    return trim
+
+
+def trim_memory() -> None:
+    """Give freed memory back to the system. glibc keeps it, cut in pieces that larger pictures do not fit into, so
+    that a process which works in several threads grows."""
+    _trim()(0)
 
 
 def installed_versions(packages: Iterable[str]) -> dict[str, str | None]:

@@ -8,7 +8,7 @@ import pytest
 from tests.curation.conftest import HEIGHT, WIDTH, stained
 from videopath_hf.curation.boxes import overlap
 from videopath_hf.curation.settings import CurateSettings, PersonSettings, TissueSettings
-from videopath_hf.curation.yolo import CheckpointYolo, OnnxYolo, check_detectors, person_detector
+from videopath_hf.curation.yolo import CheckpointYolo, OnnxYolo, open_detectors, person_detector
 from videopath_hf.errors import UserError
 from videopath_hf.video.decode import iter_frames
 
@@ -58,7 +58,7 @@ def test_a_backend_without_weights_is_refused() -> None:
 def test_weights_that_are_absent_or_of_another_kind_are_named(tmp_path: Path) -> None:
     absent = CurateSettings(tissue=TissueSettings(backend="yolo", weights=str(tmp_path / "no.onnx")))
     with pytest.raises(UserError, match=r"tissue\.weights: .*no\.onnx does not exist"):
-        check_detectors(absent)
+        open_detectors(absent)
     (tmp_path / "a.bin").touch()
     with pytest.raises(UserError, match=r"neither \.onnx nor \.pt"):
         person_detector(PersonSettings(backend="yolo", weights=str(tmp_path / "a.bin")))
@@ -74,8 +74,8 @@ def test_a_pickle_is_not_opened_unless_it_is_trusted(tmp_path: Path) -> None:
 
 
 def test_the_default_needs_no_weights() -> None:
-    (name,) = check_detectors(CurateSettings())
-    assert name.startswith("centerface, ")
+    (detector,) = open_detectors(CurateSettings())
+    assert detector.name.startswith("centerface, ")
 
 
 @needs_ultralytics

@@ -1,6 +1,7 @@
 """The standard blocks: what curation does with a lecture, step by step."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import Any, NamedTuple
 
 from videopath_hf.curation.block import Block, Count, LectureState, SegmentBlock
@@ -25,12 +26,13 @@ from videopath_hf.curation.reading import SegmentReading, name_presenters, read_
 from videopath_hf.curation.refine import Refiner, covered_share
 from videopath_hf.curation.segments import find_segments
 from videopath_hf.curation.transcript import Transcript, transcribe, transcript_inputs
-from videopath_hf.curation.yolo import check_detectors
+from videopath_hf.curation.yolo import open_detectors
 from videopath_hf.records import ClipRecord, PersonBox, RemovedText, Segment, Sentence
 from videopath_hf.video.backends import cpus
 from videopath_hf.video.frame_index import frame_index
 from videopath_hf.video.probe import VideoInfo
 
+_DECODED_AHEAD = 2  # segments
 _REASONS = {
     "title": "shows a title slide, no tissue",
     "presenter": "shows the presenter, no tissue",
@@ -47,6 +49,7 @@ class Probe(Block):
 
     def run(self, state: LectureState) -> Count:
         def work() -> dict[str, Any]:
+            frame_index(state.lecture.path)  # many small steps, each of which would wait for what is loaded beside it
             state.load_ahead()
             state.info, state.look = decode_pass(state.lecture.path, state.settings.segments, state.listener)
             return {name: value for name, value in vars(state.info).items() if name != "path"}
@@ -92,7 +95,7 @@ class FindSegments(Block):
     watched = True
 
     def run(self, state: LectureState) -> Count:
-        inputs = [state.lecture.video_id, check_detectors(state.settings)]
+        inputs = [state.lecture.video_id, _detectors(state)]
         result = state.once(self, "segment", inputs, lambda: self._work(state))
         state.segments = [Segment.model_validate(segment) for segment in result["segments"]]
         state.look = None  # nobody needs it any more, and it grows with the lecture
@@ -151,14 +154,14 @@ class Read(SegmentBlock):
         tissue = segment.kind == "tissue"
         known = [reading.layout for reading in state.readings.values() if reading.layout is not None]
         inputs: list[Any] = [segment.kind, grid, segment.end, foreign, settings.segments.sample_fps]
-        inputs += [reader and reader.name, known if tissue else None, check_detectors(settings)]
+        inputs += [reader and reader.name, known if tissue else None, _detectors(state)]
 
         def work() -> dict[str, Any]:
             path, frames = state.lecture.path, _frames(state)
             mine = frames.of(grid).all() if tissue else None
-            following = next((s for s in state.segments if s.start > segment.start and s.kind == "tissue"), None)
-            if following is not None:
-                frames.begin(_grid(state, following))
+            following = (s for s in state.segments if s.start > segment.start and s.kind == "tissue")
+            for coming in islice(following, _DECODED_AHEAD):
+                frames.begin(_grid(state, coming))
             if mine is None:
                 return read_page(path, segment, reader, settings).model_dump()
             return read_tissue(path, info, segment, grid, foreign, reader, settings, mine, known).model_dump()
@@ -308,6 +311,10 @@ def _frames(state: LectureState) -> LectureFrames:
     if state.frames is None:
         state.frames = LectureFrames(state.lecture.path, state.known_info(), state.listener.beat)
     return state.frames
+
+
+def _detectors(state: LectureState) -> list[str]:
+    return [detector.name for detector in open_detectors(state.settings)]
 
 
 def _covered(state: LectureState, segment: Segment) -> bool:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from videopath_hf.curation.boxes import clipped, overlap
-from videopath_hf.curation.networks import engine_name, open_network
+from videopath_hf.curation.networks import check_engine, engine_name, open_network
 from videopath_hf.curation.settings import Engine
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.records import Box
@@ -34,9 +34,11 @@ class Found(NamedTuple):
 
 
 class Detector(Protocol):
-    """Anything that finds things in RGB pictures, uint8 [H, W, 3]; `name` goes into the run's versions."""
+    """Anything that finds things in RGB pictures, uint8 [H, W, 3]; `name` is part of what finished work is kept by."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The detector, its version or weights, and what runs it."""
 
     def find(self, image: Picture, width: int) -> list[Found]:
         """What is in the picture, looked for at `width` pixels of width; boxes in the picture's own pixels."""
@@ -53,8 +55,13 @@ class FaceDetector:
     """
 
     def __init__(self, engine: Engine = "auto") -> None:
-        self.name = f"centerface, {engine_name(engine)}"
+        check_engine(engine)
         self._engine: Engine = engine
+
+    @property
+    def name(self) -> str:
+        """What finds the faces, and what runs it."""
+        return f"centerface, {engine_name(self._engine)}"
 
     def find(self, image: Picture, width: int) -> list[Found]:
         """Faces in the picture, surest first."""

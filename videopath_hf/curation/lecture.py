@@ -21,7 +21,7 @@ from videopath_hf.curation.transcript import Transcript, transcript_inputs
 from videopath_hf.errors import DISK_TROUBLES, MissingExtraError, UserError
 from videopath_hf.files import content_hash, write_text
 from videopath_hf.records import ClipRecord, Record, Reject, Segment
-from videopath_hf.runs import Steps, peak_memory
+from videopath_hf.runs import Steps, peak_memory, trim_memory
 
 _WORK = ".work"
 
@@ -232,6 +232,7 @@ def _run_blocks(
             for segment in state.segments:
                 for block in members:
                     timed(block, partial(block.take, state, segment))
+                trim_memory()
         for block in members:
             counts[block.name] = timed(block, partial(block.close if by_segment else block.run, state))
     statistics = {

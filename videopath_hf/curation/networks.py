@@ -33,14 +33,17 @@ def inference_threads() -> int:
     return int(asked) if asked.isdigit() and int(asked) > 0 else max(1, cpus() // 2)
 
 
+def check_engine(asked: Engine) -> None:
+    """Raise `MissingExtraError` where OpenVINO is asked for and not installed; nothing is imported."""
+    if asked == "openvino" and find_spec("openvino") is None:
+        raise MissingExtraError("openvino", "curate", "engine=openvino")
+
+
 @cache
 def choose_engine(asked: Engine) -> Literal["openvino", "onnxruntime"]:
-    """The engine to use; raises `MissingExtraError` where OpenVINO is asked for and not installed."""
-    if asked == "onnxruntime":
-        return asked
-    if find_spec("openvino") is None:
-        if asked == "openvino":
-            raise MissingExtraError("openvino", "curate", "engine=openvino")
+    """The engine to use; raises as `check_engine`."""
+    check_engine(asked)
+    if asked == "onnxruntime" or find_spec("openvino") is None:
         return "onnxruntime"
     with _one_at_a_time:
         core = _core()  # also for others that import it afterwards: the first import decides whether it reports

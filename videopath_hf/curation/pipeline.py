@@ -187,9 +187,9 @@ def _check_backends(lectures: Sequence[Lecture], settings: CurateSettings) -> No
     from videopath_hf.curation.detectors import check_detector
     from videopath_hf.curation.ocr import rapidocr_installed
     from videopath_hf.curation.transcript import check_transcriber, sidecars
-    from videopath_hf.curation.yolo import check_detectors
+    from videopath_hf.curation.yolo import open_detectors
 
-    check_detectors(settings)
+    open_detectors(settings)
     if settings.screen_text.backend == "rapidocr" and not rapidocr_installed():
         raise MissingExtraError("rapidocr", "curate", "screen_text.backend=rapidocr")
     if settings.screen_text.backend == "doctr":

@@ -155,8 +155,7 @@ class Worker:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # what libraries print is no data
-                # glibc keeps what is freed, and for each thread: gigabytes. Larger pieces, pictures, go back at once.
-                env={"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "1000000", **os.environ},
+                env={"MALLOC_ARENA_MAX": "2", **os.environ},  # glibc keeps what is freed, and for each thread
             )
         self._connection = ours
         return ours

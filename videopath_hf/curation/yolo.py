@@ -130,8 +130,8 @@ def tissue_detector(settings: TissueSettings) -> Detector | None:
     return _yolo(settings.weights or "", settings.trust_weights, "tissue", "tissue")
 
 
-def check_detectors(settings: CurateSettings) -> list[str]:
-    """Open the detectors before anything is curated; returns their names.
+def open_detectors(settings: CurateSettings) -> list[Detector]:
+    """The detectors of presenters and tissue that the settings ask for.
 
     Raises:
         UserError: weights that are absent, not trusted, or of no use.
@@ -141,7 +141,7 @@ def check_detectors(settings: CurateSettings) -> list[str]:
         person_detector(settings.persons) if settings.persons.enabled else None,
         tissue_detector(settings.tissue),
     ]
-    return [detector.name for detector in chosen if detector is not None]
+    return [detector for detector in chosen if detector is not None]
 
 
 @cache

@@ -85,7 +85,7 @@ def test_an_identical_run_does_nothing_again(curated: Path, lecture: Path, monke
 def test_a_run_goes_on_where_it_was_interrupted_and_ends_the_same(
     curated: Path, lecture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import videopath_hf.curation.blocks as module
+    import videopath_hf.curation.segment_blocks as module
 
     made: list[str] = []
     real = module.make_clip

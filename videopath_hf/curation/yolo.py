@@ -144,6 +144,11 @@ def open_detectors(settings: CurateSettings) -> list[Detector]:
     return [detector for detector in chosen if detector is not None]
 
 
+def detector_names(settings: CurateSettings) -> list[str]:
+    """The names of `open_detectors`, by which finished work is kept."""
+    return [detector.name for detector in open_detectors(settings)]
+
+
 @cache
 def _yolo(weights: str, trusted: bool, label: str, section: str) -> Detector:
     path = Path(weights)

@@ -69,6 +69,14 @@ def test_a_dissolve_begins_after_the_movement_before_it_not_with_it() -> None:
     assert abs(found.first - 60) <= 6
 
 
+def test_a_short_dissolve_begins_after_a_movement_that_changes_as_much() -> None:
+    frames = [view(SLIDE, place) for place in np.append(np.full(70, 50), np.arange(50, 90))]
+    frames += [blend(frames[-1], view(OTHER, 300), (n + 1) / 9) for n in range(8)] + [view(OTHER, 300)] * 40
+    [found] = transitions(frames)
+    assert found.kind == "dissolve"
+    assert abs(found.first - 110) <= 6
+
+
 def in_window(image: Picture) -> Picture:
     """A slide in a window on a page that stays."""
     page = np.full((360, 640, 3), 255, dtype=np.uint8)

@@ -7,9 +7,11 @@ picture at once, once. A moving camera changes them in every frame, a bullet or 
 blocks, or changes few.
 """
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from itertools import pairwise
+from statistics import median_high
 from typing import Any, Literal, NamedTuple
 
 import cv2
@@ -31,6 +33,7 @@ _STEP = 0.08  # seconds between two looks for a blend
 _REACHES = (0.24, 0.4)  # seconds before and after the middle of a dissolve
 _SLOW_REACH = 1.0  # the same for one between like views, in which less than a second changes too little
 _RESIDUAL = 0.15  # of what a blend leaves unexplained; 0.00 to 0.12 in dissolves between moving views, else above 0.25
+_MOVED = 0.07  # of the same, from which a frame is not of the view that dissolves: that moved on the way to it
 _SHARE = (0.35, 0.65)  # how much of the earlier picture is left in the middle
 _DIFFERENT = 8.0  # grey levels by which the pictures before and after differ
 _SAME = (0.8, 0.5)  # correlation from which they are one picture, whatever its brightness; stricter where coarse
@@ -56,9 +59,11 @@ class Transition(NamedTuple):
 
 
 class _Evidence(NamedTuple):
-    """A frame that is a blend; whether the picture before it, or after it, has one colour."""
+    """A frame that is a blend; the first frame of the view that it is a blend of; whether the picture before it, or
+    after it, has one colour."""
 
     frame: int
+    begins: int
     from_flat: bool
     to_flat: bool
 
@@ -103,11 +108,28 @@ class TransitionFinder:
         if len(self._recent) <= 2 * reach:
             return
         ago = self._recent[-1 - 2 * reach], self._recent[-1 - reach], self._recent[-1]
-        for same, before, middle, after in zip(_SAME, *ago, strict=True):
+        for level, (same, before, middle, after) in enumerate(zip(_SAME, *ago, strict=True)):
             flat = _blended(before, middle, after, same, residual)
             if flat is not None:
-                found.append(_Evidence(len(self._shares) - 1 - reach, *flat))
+                newest, since = len(self._shares) - 1, self._seen_since(2 * reach, level, middle, after)
+                found.append(_Evidence(newest - reach, newest - since, *flat))
                 return
+
+    def _seen_since(self, back: int, level: int, middle: Array, after: Array) -> int:
+        """How many frames ago the view came to rest that `middle` is a blend of, seen `back` frames ago for sure; all
+        there ever were, where it is in all that are held."""
+        limit = 0.0
+        for ago in range(back, len(self._recent)):
+            difference = self._recent[-1 - ago][level] - after
+            energy = _mean_product(difference, difference)
+            if energy < _DIFFERENT**2:
+                return ago - 1
+            left = middle - after - _mean_product(middle - after, difference) / energy * difference
+            unexplained = math.sqrt(_mean_product(left, left) / energy)
+            limit = limit or max(_MOVED, 2 * unexplained)
+            if unexplained > limit:
+                return ago - 1
+        return len(self._shares)
 
     def finish(self) -> list[Transition]:
         """All transitions, in order."""
@@ -144,6 +166,9 @@ class TransitionFinder:
         found: list[tuple[Transition, bool]] = []  # and whether it ends in one colour
         for run in runs:
             first, last = _extent(changes, run[0].frame, run[-1].frame, reach, still)
+            if not still:
+                begins = median_high(item.begins for item in run)
+                first = max(first, min(begins, run[0].frame - self._reaches[0]))
             opens, closes = any(item.from_flat for item in run), any(item.to_flat for item in run)
             if found and opens and found[-1][1] and first - found[-1][0].last <= _FADE * self._fps:
                 found[-1] = (Transition(found[-1][0].first, last, "fade"), closes and not opens)

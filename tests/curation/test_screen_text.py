@@ -107,6 +107,14 @@ def test_the_best_reading_gives_the_words() -> None:
     assert [text.text for text in follow(readings, 0.75, 1.0)] == ["Celiac disease"]
 
 
+def test_a_loose_box_around_the_same_words_is_no_second_text() -> None:
+    tight, loose = (142, 772, 853, 840), (142, 742, 894, 889)
+    words = [read("Diagnosis: polyp", tight, score=0.97), read("Diagnosis: pllyp", loose, score=0.95)]
+    (text,) = follow([Reading(n / 2, [words[n == 3]]) for n in range(4)], 0.75, 2.0)
+    assert (text.text, text.start, text.end) == ("Diagnosis: polyp", 0.0, 2.0)
+    assert text.box == (142, 772, 894, 840)
+
+
 def test_other_words_in_the_same_place_are_another_text() -> None:
     readings = [Reading(0.0, [read("Crypt abscess")]), Reading(0.5, [read("Diagnosis: colitis")])]
     assert [(text.text, text.start, text.end) for text in follow(readings, 0.75, 1.0)] == [

@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 from statistics import median
 from typing import NamedTuple
 
-from videopath_hf.curation.boxes import overlap
+from videopath_hf.curation.boxes import covered, overlap
 from videopath_hf.curation.ocr import FoundLine, LineReader, ReadText, TextReader
 from videopath_hf.curation.tissue import Picture
 from videopath_hf.records import Box, RemovedText
@@ -16,6 +16,7 @@ _TALLEST = 0.15  # thickness of a line of text as a share of the frame's height
 _LETTERS = 4  # shorter texts must be read surely, and in more than one frame
 _SURE = 0.9
 _GAP = 6.0  # seconds after which the same words in the same place are another label; a watermark is overlooked for 4
+_INSIDE = 0.8  # share of a box that lies in another, loose one of the same words
 _SAME_WORDS = 0.6  # likeness of two readings of one text
 
 
@@ -75,8 +76,9 @@ def same_words(a: ReadText | RemovedText, b: ReadText | RemovedText) -> bool:
 
 
 def alike(a: ReadText, b: ReadText) -> bool:
-    """Whether two readings are of the same words in the same place."""
-    return overlap(a.box, b.box) >= 0.5 and same_words(a, b)
+    """Whether two readings are of the same words in the same place; one of the boxes may be a loose one."""
+    inside = max(covered(a.box, b.box), covered(b.box, a.box)) >= _INSIDE
+    return (inside or overlap(a.box, b.box) >= 0.5) and same_words(a, b)
 
 
 def held(text: ReadText, texts: Sequence[ReadText]) -> bool:

@@ -110,6 +110,31 @@ def test_a_round_inset_on_a_view_at_rest_is_covered_and_no_tissue_beside_it() ->
     assert person.box == pytest.approx((330, 90, 510, 270), abs=14)
 
 
+def test_an_outline_that_tissue_hides_is_where_it_was_drawn_in_another_segment() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+    still = cv2.GaussianBlur(noise, (0, 0), 2)
+    still = cv2.normalize(still, np.empty_like(still), 0, 255, cv2.NORM_MINMAX)
+    shown, drawn = in_a_circle(still, (420, 180), 90)
+    found = []
+    for known in ([], [drawn, (0, 0, 60, 60)]):
+        watcher = PersonWatcher([], (WIDTH, HEIGHT), PersonSettings(), known=known)
+        for number in range(6):
+            watcher.add(2.0 * number, shown)
+        (person,) = watcher.finish(2.0, 12.0)
+        assert watcher.drawn == []
+        found.append(person.box)
+    assert found[0] != drawn and found[1] == drawn
+
+
+def test_a_drawn_inset_is_told_to_the_segments_that_follow() -> None:
+    shown, box = with_inset(stained(HEIGHT, WIDTH, dab=True), (430, 150), 190)
+    watcher = PersonWatcher([], (WIDTH, HEIGHT), PersonSettings())
+    for number in range(4):
+        watcher.add(2.0 * number, shown)
+    (person,) = watcher.finish(2.0, 8.0)
+    assert watcher.drawn == [person.box] and person.box == pytest.approx(box, abs=4)
+
+
 def test_a_slide_without_a_presenter_has_none_even_where_its_colours_look_foreign() -> None:
     canvas = stained(700, 1400)
     boxes = [Seen(number / 2, (100, 100, 300, 260)) for number in range(12)]

@@ -1,12 +1,12 @@
 """How far a presenter's picture reaches around the face that was found: a framed inset, a round one, or a figure."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
-from videopath_hf.curation.boxes import around
+from videopath_hf.curation.boxes import around, covered
 from videopath_hf.curation.rectangles import find_rectangle, persistent_edges, quantile, ranked
 from videopath_hf.curation.tissue import Picture, slide_masks
 from videopath_hf.records import Box
@@ -27,14 +27,22 @@ _GROWN = 6.0  # colours around a face that reach further than this many face wid
 _FACE_ROOM = 0.3  # a mask must reach this many face widths beyond every face
 
 
+class Inset(NamedTuple):
+    """The box that holds a presenter's picture; `drawn` where its outline stands out and is no guess."""
+
+    box: Box
+    drawn: bool
+
+
 def inset_box(
     crops: Sequence[Picture],
     faces: Sequence[Box],
     at_border: tuple[bool, bool, bool, bool],
     is_face: bool,
     min_edge: float,
-) -> Box:
-    """The box, in the crops' pixels, that holds a presenter's picture.
+    known: Sequence[Box] = (),
+) -> Inset:
+    """Find the box, in the crops' pixels, that holds a presenter's picture.
 
     Args:
         crops (`Sequence[np.ndarray]`): the same surroundings in several frames, uint8 [H, W, 3] RGB.
@@ -42,14 +50,18 @@ def inset_box(
         at_border (`tuple[bool, bool, bool, bool]`): which sides of the crops are the frame's own.
         is_face (`bool`): faces were found, not whole persons.
         min_edge (`float`): grey levels by which the sides must stand out.
+        known: boxes that were drawn elsewhere in the lecture; one that holds the faces is better than a guess.
     """
     face: Box = tuple(np.median(faces, axis=0).astype(int).tolist())
     edges = persistent_edges([cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) for crop in crops])
     framed = find_rectangle(edges, face, at_border)
     drawn = framed is not None and framed.strength >= _DRAWN * min_edge
     circle = _round(crops, face, min_edge) if is_face and not drawn else None
+    again = [box for box in known if all(covered(other, box) == 1 for other in faces)]
     if circle is not None:
         box = circle
+    elif again and not drawn:
+        box = again[-1]
     elif framed is None or framed.strength < min_edge:
         box = _figure(crops, face) if is_face else face
     else:
@@ -58,7 +70,7 @@ def inset_box(
     for x0, y0, x1, y1 in faces:
         room = round(_FACE_ROOM * (x1 - x0)) if is_face else 0
         box = around([box, (x0 - room, y0 - room, x1 + room, y1 + room)])
-    return box
+    return Inset(box, drawn or circle is not None)
 
 
 def _roomy(box: Box, face: Box) -> bool:

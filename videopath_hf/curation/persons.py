@@ -15,7 +15,7 @@ import numpy as np
 
 from videopath_hf.curation.boxes import around, clipped, overlap, shifted, widened
 from videopath_hf.curation.faces import Detector, FaceDetector, Found
-from videopath_hf.curation.insets import inset_box
+from videopath_hf.curation.insets import Inset, inset_box
 from videopath_hf.curation.settings import PersonSettings
 from videopath_hf.curation.text_pixels import Thumb, changed, thumb
 from videopath_hf.curation.tissue import Picture
@@ -112,6 +112,7 @@ class PersonWatcher:
         size (`tuple[int, int]`): width and height of the frames.
         settings (`PersonSettings`): backend, sizes and scores.
         detector (`Detector`, *optional*): CenterFace if omitted.
+        known (`Sequence[tuple[int, int, int, int]]`): insets that were drawn in other segments of the lecture.
     """
 
     def __init__(
@@ -120,8 +121,11 @@ class PersonWatcher:
         size: tuple[int, int],
         settings: PersonSettings,
         detector: Detector | None = None,
+        known: Sequence[Box] = (),
     ) -> None:
         self.size = size
+        self.known = known
+        self.drawn: list[Box] = []
         self.settings = settings
         self.detector = detector or FaceDetector()
         self.looks = 0
@@ -149,7 +153,7 @@ class PersonWatcher:
         self._last = (time, image)
 
     def finish(self, period: float, end: float) -> list[PersonBox]:
-        """Where and when presenters were shown.
+        """Where and when presenters were shown; those whose outline stands out are in `drawn` then.
 
         Args:
             period (`float`): seconds from one frame to the next.
@@ -157,7 +161,12 @@ class PersonWatcher:
         """
         if self._last is not None and self._last[0] > self._due - self.settings.interval + 1e-6:
             self._look(*self._last)
-        return [person for track in self._tracks for person in track.persons(period, end, self.settings)]
+        persons = []
+        for track in self._tracks:
+            inset = track.inset(self.settings.min_edge, self.known)
+            self.drawn += [inset.box] if inset.drawn else []
+            persons += track.persons(inset.box, period, end)
+        return persons
 
     def _look(self, time: float, image: Picture) -> None:
         """Look at a whole frame, unless it shows what the one looked at before shows."""
@@ -241,11 +250,13 @@ class _Track:
         self.times.append(time)
         self.thumbs.append(cv2.resize(part, (_THUMB, _THUMB), interpolation=cv2.INTER_AREA))
 
-    def persons(self, period: float, end: float, settings: PersonSettings) -> list[PersonBox]:
+    def inset(self, min_edge: float, known: Sequence[Box]) -> Inset:
         x0, y0, _, _ = self.area
-        inside = [shifted(box, -x0, -y0) for box in self.boxes]
-        found = inset_box(self.crops, inside, self._borders(), self.label == "face", settings.min_edge)
-        box = clipped(shifted(found, x0, y0), self.size)
+        inside, before = ([shifted(box, -x0, -y0) for box in boxes] for boxes in (self.boxes, known))
+        found = inset_box(self.crops, inside, self._borders(), self.label == "face", min_edge, before)
+        return found._replace(box=clipped(shifted(found.box, x0, y0), self.size))
+
+    def persons(self, box: Box, period: float, end: float) -> list[PersonBox]:
         spans: list[list[float]] = []
         for time, here in zip(self.times, self._shown(), strict=True):
             if not here:

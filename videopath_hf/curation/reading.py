@@ -30,11 +30,12 @@ _BEHIND = 8  # frames that may wait to be looked at for presenters
 
 
 class SegmentReading(Record):
-    """What a segment shows besides tissue; `layout` is None where there is none, `reads` is how many frames went
-    through the OCR."""
+    """What a segment shows besides tissue; `insets` are the boxes of presenters whose outline stands out, `layout` is
+    None where there is none, `reads` is how many frames went through the OCR."""
 
     texts: list[RemovedText]
     persons: list[PersonBox] = Field(default_factory=list)
+    insets: list[Box] = Field(default_factory=list)
     glass: tuple[int, int, int] = _GLASS
     layout: Layout | None = None
     reads: int = 0
@@ -49,7 +50,7 @@ def read_tissue(
     reader: TextReader | None,
     settings: CurateSettings,
     frames: Iterable[Picture] | None = None,
-    known: Sequence[Layout] = (),
+    before: Sequence[SegmentReading] = (),
 ) -> SegmentReading:
     """Read a tissue segment on the very frames that its clips will hold.
 
@@ -57,13 +58,20 @@ def read_tissue(
         frames (`Iterable`, *optional*): the pictures of the grid; decoded here if omitted.
         foreign: times and boxes of colours, seen at low resolution, that are no slide's and may be a presenter.
         reader (`TextReader`, *optional*): none where no OCR is installed or wanted.
-        known (`Sequence[Layout]`): layouts of the segments before, for one in which nothing moves.
+        before (`Sequence[SegmentReading]`): of the segments before: their layouts, for one in which nothing moves, and
+            their insets, for one in which dense tissue hides an outline.
     """
     gap = 2.5 / settings.segments.sample_fps
     seen = [Seen(time, box) for time, box in foreign] if settings.persons.enabled else []
     size = (info.width, info.height)
     watcher = (
-        PersonWatcher(find_patches(seen, gap), size, settings.persons, person_detector(settings.persons))
+        PersonWatcher(
+            find_patches(seen, gap),
+            size,
+            settings.persons,
+            person_detector(settings.persons),
+            [inset for reading in before for inset in reading.insets],
+        )
         if settings.persons.enabled
         else None
     )
@@ -81,6 +89,7 @@ def read_tissue(
                 scanner.add(time, image)
             if number % max(1, grid.frames // _GLASS_SAMPLES) == 0:
                 colours.append(glass_colour(image[::4, ::4]))
+    layouts = [reading.layout for reading in before if reading.layout is not None]
     glass = [colour for colour in colours if colour is not None]
     red, green, blue = np.median(glass, axis=0).astype(int).tolist() if glass else _GLASS
     persons = watcher.finish(1 / grid.fps, segment.end) if watcher is not None else []
@@ -88,8 +97,9 @@ def read_tissue(
     return SegmentReading(
         texts=[text for text in texts if not any(_hides(person, text) for person in persons)],
         persons=persons,
+        insets=watcher.drawn if watcher is not None else [],
         glass=(red, green, blue),
-        layout=layout.finish([person.box for person in persons], known, [text.box for text in texts]),
+        layout=layout.finish([person.box for person in persons], layouts, [text.box for text in texts]),
         reads=scanner.reads if scanner is not None else 0,
     )
 

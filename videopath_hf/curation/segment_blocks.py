@@ -42,7 +42,8 @@ class Read(SegmentBlock):
         settings, info, grid = state.settings, state.known_info(), _grid(state, segment)
         foreign = state.foreign.get(segment.index, [])
         tissue = segment.kind == "tissue"
-        known = [reading.layout for reading in state.readings.values() if reading.layout is not None]
+        before = [state.readings[index] for index in sorted(state.readings) if index < segment.index]
+        known = [[reading.layout, reading.insets] for reading in before if reading.layout is not None]
         inputs: list[Any] = [segment.kind, grid, segment.end, foreign, settings.segments.sample_fps]
         inputs += [reader and reader.name, known if tissue else None, detector_names(settings)]
 
@@ -54,7 +55,7 @@ class Read(SegmentBlock):
                 frames.begin(_grid(state, coming))
             if mine is None:
                 return read_page(path, segment, reader, settings).model_dump()
-            return read_tissue(path, info, segment, grid, foreign, reader, settings, mine, known).model_dump()
+            return read_tissue(path, info, segment, grid, foreign, reader, settings, mine, before).model_dump()
 
         done = state.once(self, f"read_{segment.index:04d}", inputs, work)
         state.readings[segment.index] = SegmentReading.model_validate(done)

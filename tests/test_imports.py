@@ -31,7 +31,7 @@ def test_pictures_are_opened_as_before(act: str) -> None:
 @pytest.mark.parametrize(
     "act",
     [
-        "from videopath_hf.curation.faces import FaceDetector; FaceDetector('openvino')",
+        "from videopath_hf.curation.faces import FaceDetector; FaceDetector('openvino').name",
         "from videopath_hf.curation.ocr import RapidOcrReader; RapidOcrReader(320, 'openvino')",
         "from videopath_hf.serving.probes import probe; probe('openvino')",
     ],

@@ -85,7 +85,8 @@ def test_an_identical_run_does_nothing_again(curated: Path, lecture: Path, monke
 def test_a_run_goes_on_where_it_was_interrupted_and_ends_the_same(
     curated: Path, lecture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import videopath_hf.curation.segment_blocks as module
+    from videopath_hf.curation import blocks
+    from videopath_hf.curation import segment_blocks as module
 
     made: list[str] = []
     real = module.make_clip
@@ -107,7 +108,7 @@ def test_a_run_goes_on_where_it_was_interrupted_and_ends_the_same(
         return real(path, plan, *rest)
 
     monkeypatch.setattr(module, "make_clip", noted)
-    monkeypatch.setattr(module, "decode_pass", None)  # finished steps are not done again
+    monkeypatch.setattr(blocks, "decode_pass", None)  # finished steps are not done again
     curate([lecture], tmp_path / "out", SHORT, workers=0)
     assert made == [f"two_cases_c{number:05d}" for number in range(4)]
     assert digest(tmp_path / "out") == digest(curated)

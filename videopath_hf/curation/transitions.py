@@ -120,14 +120,11 @@ class TransitionFinder:
         there ever were, where it is in all that are held."""
         limit = 0.0
         for ago in range(back, len(self._recent)):
-            difference = self._recent[-1 - ago][level] - after
-            energy = _mean_product(difference, difference)
-            if energy < _DIFFERENT**2:
+            mixed = _mixed(self._recent[-1 - ago][level], middle, after)
+            if mixed is None:
                 return ago - 1
-            left = middle - after - _mean_product(middle - after, difference) / energy * difference
-            unexplained = math.sqrt(_mean_product(left, left) / energy)
-            limit = limit or max(_MOVED, 2 * unexplained)
-            if unexplained > limit:
+            limit = limit or max(_MOVED, 2 * mixed.unexplained)
+            if mixed.unexplained > limit:
                 return ago - 1
         return len(self._shares)
 
@@ -212,28 +209,39 @@ def _scaled(grey: Grey) -> tuple[Array, ...]:
     return small, cv2.resize(small, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
 
 
-def _blended(before: Array, middle: Array, after: Array, same: float, residual: float) -> tuple[bool, bool] | None:
-    """Whether the picture before, and the one after, have one colour; None where the middle is no blend of them."""
+class _Mixed(NamedTuple):
+    """How much of a picture is the one before it, the rest being the one after it, and what that leaves unexplained:
+    a share of what the two differ by."""
+
+    share: float
+    unexplained: float
+
+
+def _mixed(before: Array, middle: Array, after: Array) -> _Mixed | None:
+    """The picture in the middle as a mixture of the two others; None where these do not differ."""
     difference = before - after
     energy = _mean_product(difference, difference)
     if energy < _DIFFERENT**2:
         return None
     share = _mean_product(middle - after, difference) / energy
-    if not _SHARE[0] <= share <= _SHARE[1]:
-        return None
     left = middle - after - share * difference
-    unexplained = _mean_product(left, left)
-    if unexplained > residual**2 * energy:
+    return _Mixed(share, math.sqrt(_mean_product(left, left) / energy))
+
+
+def _blended(before: Array, middle: Array, after: Array, same: float, residual: float) -> tuple[bool, bool] | None:
+    """Whether the picture before, and the one after, have one colour; None where the middle is no blend of them."""
+    mixed = _mixed(before, middle, after)
+    if mixed is None or not _SHARE[0] <= mixed.share <= _SHARE[1] or mixed.unexplained > residual:
         return None
     a, b = before - before.mean(), after - after.mean()
     spread = float(a.std()), float(b.std())
     flat = spread[0] < _FLAT, spread[1] < _FLAT
-    part = _changed_part(difference)
-    if not any(flat) and difference[part].size < _SMALLEST * difference.size:
+    part = _changed_part(before - after)
+    if not any(flat) and before[part].size < _SMALLEST * before.size:
         return None
     alike = not any(flat) and float((a * b).mean()) > same * spread[0] * spread[1]
-    pure = same == max(_SAME) and unexplained <= _PURE**2 * energy
-    if alike and not (pure and _replaced(before[part], after[part], _LARGE * difference.size)):
+    pure = same == max(_SAME) and mixed.unexplained <= _PURE
+    if alike and not (pure and _replaced(before[part], after[part], _LARGE * before.size)):
         return None
     return flat
 

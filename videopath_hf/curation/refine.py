@@ -13,7 +13,7 @@ from videopath_hf.records import Box, PersonBox, RemovedText
 
 _INSET_MARGIN = 6  # pixels: an inset's frame and shadow
 _RADIUS = 3  # cells of surroundings that inpainting looks at
-_CELLS = 8  # cells across a box's short side: coarse enough that neither streaks nor cells are made up
+_CELLS = 3  # cells across a box's short side: coarse enough that neither streaks nor cells nor letters are made up
 _CONTEXT = 4  # cells around a box that are handed to inpainting
 _KNOWN = 0.25  # share of a cell that lies outside all boxes, from which its colour is known
 _ROUNDED = 1e-3  # seconds: the times of records are rounded, those of frames are not
